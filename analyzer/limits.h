@@ -1,0 +1,26 @@
+/* Every cap of the analyzer, each with its reason. Reaching one is an effect (opaque or malformed), never silence. */
+#ifndef GUARD_LIMITS_H
+#define GUARD_LIMITS_H
+
+/* Enough to name a file or a command in a message; longer strings are cut for display and matched by their start. */
+#define LIMIT_ARGUMENT_TEXT 256
+/* Arguments reported of one call; benign reducers take at most 7 (torch._utils._rebuild_tensor_v3). */
+#define LIMIT_ARGUMENTS 16
+/* Longest "module.name" taken for a name; CPython's and torch's longest are under 200. */
+#define LIMIT_NAME 1024
+/* Zip in gzip in pickle in ...: real models nest 3 deep (tar.gz holding a zip holding a pickle). */
+#define LIMIT_NESTING 8
+/* Bytes decompressed in one scan, all members together. */
+#define LIMIT_INFLATED (1ull << 30)
+/* The window through which a source is read. */
+#define LIMIT_WINDOW (64u << 10)
+/* Memory of one scan beyond the stack and memo of a pickle. */
+#define LIMIT_ARENA (16u << 20)
+/* Stack and memo entries of one pickle machine (8 bytes each). A 23 MB opcode-dense pickle has about 3 million. */
+#define LIMIT_PICKLE_ENTRIES (64u << 20)
+/* Members of one archive; the largest sharded torch checkpoints have some 10,000 storages. */
+#define LIMIT_MEMBERS 1000000u
+/* JSON nesting; Python's json module raises RecursionError near 1000. */
+#define LIMIT_JSON_DEPTH 1000u
+
+#endif

@@ -1,0 +1,115 @@
+/* The policy's public header: effects and their circumstances in, decisions out.
+ *
+ * Opens no file and prints nothing: the caller hands in the texts. A loaded policy is immutable and may be used by any
+ * number of threads. */
+#ifndef GUARD_POLICY_H
+#define GUARD_POLICY_H
+
+#include "../analyzer/scan.h"
+
+struct policy;
+
+enum decision { DECISION_ALLOW, DECISION_WARN, DECISION_DENY };
+const char *decision_name(enum decision decision); /* "allow", "warn", "deny" */
+
+enum policy_mode { MODE_UNSET, MODE_ENFORCE, MODE_AUDIT, MODE_OFF };
+
+/* When is it judged? */
+enum moment {
+    MOMENT_REST, /* guard scan: the file lies there; nothing will be settled later */
+    MOMENT_LOAD, /* the file is being opened by a program; names nobody lists are settled when they are resolved */
+    MOMENT_LIVE  /* it is happening now */
+};
+
+/* Who asks. The names are those of the records' "origin". */
+enum origin {
+    ORIGIN_UNKNOWN, ORIGIN_APP, ORIGIN_LIBRARY, ORIGIN_UNPICKLER, ORIGIN_TORCHSCRIPT, ORIGIN_LAMBDA, ORIGIN_TEMPLATE,
+    ORIGIN_MODEL_CODE, ORIGIN_IMPORT, ORIGIN_IPC, ORIGIN_CACHE, ORIGINS
+};
+const char *origin_name(enum origin origin); /* "unknown", "app", "library", "unpickler", ... "model-code", "cache" */
+
+/* What the live ring finds out about a name that no rule lists: where it comes from, what it is. */
+enum home { HOME_UNKNOWN, HOME_APP, HOME_STDLIB, HOME_INSTALLED, HOME_MODEL, HOME_TEMPORARY, HOMES };
+enum object { OBJECT_UNKNOWN, OBJECT_VALUE_CLASS, OBJECT_CLASS, OBJECT_FUNCTION, OBJECT_MODULE, OBJECT_OTHER, OBJECTS };
+const char *home_name(enum home home);       /* "unknown", "app", "stdlib", "installed", "model", "temporary" */
+const char *object_name(enum object object); /* "unknown", "value-class", "class", "function", "module", "other" */
+
+/* An effect with its circumstances. NULL: unknown; a rule that names such a field then does not match. */
+struct subject {
+    const struct effect *effect;
+    enum moment moment;
+    enum origin origin;
+    enum home home;
+    enum object object;
+    const char *path;     /* absolute path of the file the effect comes from */
+    const char *model;    /* "hf:org/name" or "file:PATH" */
+    const char *revision; /* commit of the model */
+    const char *process;  /* the program's name */
+    /* SHA-256 of the file as 64 hex digits into `hex`; asked only when a rule needs it. NULL: cannot be had. */
+    bool (*sha256)(void *context, char hex[65]);
+    void *sha256_context;
+};
+
+struct judgement {
+    enum decision decision;
+    const char *rule;     /* id of the deciding rule; owned by the policy */
+    const char *severity; /* "info", "low", "medium", "high", "critical" */
+    const char *why;      /* one clause for people; owned by the policy */
+    bool attack;          /* known to be an attack: no hint on how to allow it is printed */
+    bool edge;            /* the callee loads a model named by its first string argument */
+    bool unlisted;        /* no rule names it; at load it is settled live */
+    bool whatever_arguments; /* the same for any arguments, member and offset: SCAN_SETTLED may be answered */
+};
+
+/* A policy text and what to call it in messages. Order: lowest precedence first (site, then user); the built-in policy is
+ * always below all. */
+struct policy_text {
+    const char *name;
+    const char *text;
+    size_t length;
+    bool site; /* may say "locked" */
+};
+
+struct policy_fault {
+    char message[256]; /* "unknown key \"mach\"; did you mean \"match\"?" */
+    char name[256];    /* policy_text.name */
+    unsigned line, column; /* from 1; 0 where it concerns the whole */
+};
+
+/* Compiles the texts on top of the built-in policy. NULL on a fault (filled in). Takes memory by malloc; reentrant, no
+ * static state, except cJSON's which is never altered. */
+struct policy *policy_load(const struct policy_text *texts, size_t count, struct policy_fault *fault);
+void policy_free(struct policy *policy);
+
+/* First match wins; name and alias are both judged, the worse counts. Always fills the judgement: what no rule decides is
+ * the rule "unlisted-*" of the built-in policy. Thread-safe; allocates nothing. */
+void policy_judge(const struct policy *policy, const struct subject *subject, struct judgement *judgement);
+
+enum policy_mode policy_mode(const struct policy *policy);
+bool policy_locked(const struct policy *policy);
+bool policy_log_required(const struct policy *policy);
+
+/* Facts about frameworks that the live ring needs, kept as data in default.json.
+ * ipc: is `module` ("multiprocessing.connection") one whose unpickling of bytes from a pipe is talk between the program's
+ * own processes? cache: is `path` under a pattern of caches that libraries write for themselves, with `home` the user's? */
+bool policy_is_ipc_module(const struct policy *policy, const char *module);
+bool policy_is_cache_path(const struct policy *policy, const char *path, const char *home);
+bool policy_is_cache_module(const struct policy *policy, const char *module);
+
+/* The clause that messages, records and scan findings use for an effect: `calls posix.system("id")`,
+ * `names the base model org/base`, `carries marshalled code`. NUL-terminates; returns the length. */
+size_t policy_describe(const struct effect *effect, char *buffer, size_t size);
+
+/* Glob over names, paths or model ids: `*` and `?` do not cross `separator`, `**` does, `[a-z]` and `\` as in fnmatch. */
+bool policy_glob(const char *pattern, const char *text, char separator);
+
+/* Adds one rule to the text of a policy file (or makes one when `text` is NULL), in front of its rules, keeping the rest.
+ * Strings NULL where not wanted. Returns malloc'd JSON text, or NULL with the fault. */
+struct policy_rule_request {
+    enum effect_kind effect;
+    const char *name, *model, *revision, *path, *sha256, *why;
+    enum decision then;
+};
+char *policy_add_rule(const char *text, const struct policy_rule_request *request, struct policy_fault *fault);
+
+#endif

@@ -1,0 +1,23 @@
+/* What guard keeps per thread: at most 64 bytes of initial-exec TLS, so that access never calls __tls_get_addr (which may
+ * allocate) and the static TLS block has room for it. */
+#ifndef GUARD_THREAD_H
+#define GUARD_THREAD_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+struct guard_thread {
+    int32_t depth;        /* > 0: guard's own code runs on this thread; hooks pass through */
+    int32_t last_read_fd; /* descriptor of the last read-family call, plus 1; 0: none */
+    bool last_open_cache; /* the last judged open was a library's own cache */
+    uint8_t spare[7];
+    uintptr_t unpickler_frame;  /* CFA of the outermost C unpickler's load() seen on this thread, 0: none */
+    uintptr_t unpickler_return; /* what its return address slot held */
+    uintptr_t unpickler_origin; /* enum origin of that unpickling */
+    uintptr_t python_unpickler; /* likewise for pickle.py's: the frame's identity */
+};
+_Static_assert(sizeof(struct guard_thread) <= 64, "static TLS is scarce");
+
+extern __thread struct guard_thread guard_thread __attribute__((tls_model("initial-exec"), visibility("hidden")));
+
+#endif
