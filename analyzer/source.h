@@ -2,6 +2,7 @@
 #ifndef GUARD_SOURCE_H
 #define GUARD_SOURCE_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <sys/types.h>
@@ -11,8 +12,11 @@
 struct source {
     ssize_t (*pread)(void *context, void *buffer, size_t length, uint64_t offset);
     void *context;
-    uint64_t size; /* bytes */
+    uint64_t size; /* bytes; of a streamed source possibly SOURCE_SIZE_UNKNOWN */
+    bool streamed; /* a decompressor's output: reading forward is cheap, going back or to the end is not, so bidders get
+                      no tail. Slices inherit it. */
 };
+#define SOURCE_SIZE_UNKNOWN UINT64_MAX
 
 /* A source over `length` bytes at `data`, which must outlive it. */
 struct source_memory {
