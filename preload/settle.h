@@ -1,0 +1,15 @@
+/* What is a name that no rule lists? Where its module comes from and what kind of object it is. GIL held. */
+#ifndef GUARD_SETTLE_H
+#define GUARD_SETTLE_H
+
+#include "../policy/policy.h"
+
+/* Where `module` comes from, without importing it: from sys.modules if it is there, else from the finders on sys.path. */
+enum home settle_home(const char *module);
+
+/* Imports `module`, as the unpickler is about to do, and walks `name` (dotted from protocol 4 on). To be called only for
+ * modules whose home may be imported (never HOME_MODEL or HOME_TEMPORARY), and only when what happens next is that very
+ * import. Errors are swallowed: the unpickler will meet them itself. */
+enum object settle_object(const char *module, const char *name);
+
+#endif

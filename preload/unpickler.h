@@ -1,0 +1,40 @@
+/* Is this thread inside an unpickler, and whose bytes does it read?
+ *
+ * Nothing can run inside an unpickler before it resolved a name, and resolving a name is an audit event. So each thread
+ * remembers, from that event, where on its stack the unpickler's `load` stands: its canonical frame address and the return
+ * address stored there. Later questions compare two words. Before anything is denied for being inside, the native stack is walked
+ * and has to agree (unpickler_prove). */
+#ifndef GUARD_UNPICKLER_H
+#define GUARD_UNPICKLER_H
+
+#include "../policy/policy.h"
+
+struct unpickler_info {
+    enum origin origin;  /* ORIGIN_UNPICKLER, ORIGIN_IPC or ORIGIN_CACHE */
+    bool pure;           /* the one written in Python (joblib, pandas), seen in the Python frames */
+};
+
+/* Quick and without the GIL, any thread, any hook, async-signal-safe: two loads and a compare where this thread never
+ * unpickled. May say yes a little too long after an unpickler returned. False leaves `info` alone; `info` may be NULL. */
+bool unpickler_inside(struct unpickler_info *info);
+
+/* ORIGIN_UNPICKLER, ORIGIN_IPC, ORIGIN_CACHE, or ORIGIN_UNKNOWN outside. As quick as unpickler_inside(). */
+enum origin unpickler_origin(void);
+
+/* Asks the stacks themselves whether an unpickler is on this thread; to be asked before denying. Forgets what turns out to be
+ * stale. Walks the native stack (tens of us). Any hook, GIL or not. */
+bool unpickler_prove(struct unpickler_info *info);
+
+/* --- below an audit event only (GIL held) --- */
+
+/* Notes the unpickler that raised `pickle.find_class`; returns its origin (never ORIGIN_UNKNOWN). `event_frame` is the stack address
+ * of the audit hook's own frame. Learns the C unpickler's address the first time. */
+enum origin unpickler_resolving(uintptr_t event_frame);
+
+/* An audit event that unpickler_learn() itself causes is under way on this thread: leave it alone. */
+bool unpickler_learning(void);
+
+/* Why the C unpickler could not be learnt, as a clause for a record, or NULL. Then only Python frames tell. */
+const char *unpickler_failure(void);
+
+#endif
