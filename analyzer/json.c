@@ -1,0 +1,534 @@
+#include "json.h"
+
+#include <string.h>
+
+/* Keys that are kept for json_path(), all levels together; longer ways are cut. */
+#define KEYS_SIZE 4096u
+
+struct json_level {
+    uint32_t index; /* of the element, in an array */
+    uint16_t key_start, key_length;
+    bool array;
+    bool begun; /* a key or an element is in force */
+};
+
+enum expect { EXPECT_VALUE, EXPECT_FIRST_VALUE, EXPECT_FIRST_KEY, EXPECT_KEY, EXPECT_SEPARATOR, EXPECT_NOTHING };
+
+/* Lib/json/__init__.py, detect_encoding(). */
+static void encoding_detect(struct json *json)
+{
+    size_t got = 0;
+    const unsigned char *head = reader_peek(&json->reader, 1, &got);
+    unsigned char first[4] = {0};
+    unsigned mark = 0;
+
+    json->unit = 1;
+    if (head == NULL)
+        return;
+    if (got < sizeof(first)) {
+        const unsigned char *more = reader_peek(&json->reader, sizeof(first), &got);
+        head = more != NULL ? more : reader_peek(&json->reader, 1, &got);
+        if (head == NULL)
+            return;
+    }
+    memcpy(first, head, got < sizeof(first) ? got : sizeof(first));
+    if (got >= 4 && memcmp(first, "\0\0\xFE\xFF", 4) == 0) {
+        json->unit = mark = 4;
+        json->big_endian = true;
+    } else if (got >= 4 && memcmp(first, "\xFF\xFE\0\0", 4) == 0) {
+        json->unit = mark = 4;
+    } else if (got >= 2 && (memcmp(first, "\xFE\xFF", 2) == 0 || memcmp(first, "\xFF\xFE", 2) == 0)) {
+        json->unit = mark = 2;
+        json->big_endian = first[0] == 0xFE;
+    } else if (got >= 3 && memcmp(first, "\xEF\xBB\xBF", 3) == 0) {
+        mark = 3;
+    } else if (got >= 2 && first[0] == 0) {
+        json->unit = got < 4 || first[1] != 0 ? 2 : 4;
+        json->big_endian = true;
+    } else if (got >= 2 && first[1] == 0) {
+        json->unit = got < 4 || first[2] != 0 || first[3] != 0 ? 2 : 4;
+    }
+    (void)reader_skip(&json->reader, mark);
+}
+
+bool json_open(struct json *json, struct arena *arena, const struct source *source)
+{
+    memset(json, 0, sizeof(*json));
+    json->levels = arena_take(arena, LIMIT_JSON_DEPTH * sizeof(*json->levels));
+    json->keys = arena_take(arena, KEYS_SIZE);
+    if (json->levels == NULL || json->keys == NULL || !reader_open(&json->reader, arena, source, 0, source->size))
+        return false;
+    json->expect = EXPECT_VALUE;
+    encoding_detect(json);
+    return true;
+}
+
+/* Writes `point` as UTF-8, surrogates included; U+0000 in two bytes, so that texts stay C strings. */
+static size_t utf8_put(unsigned char *out, uint32_t point)
+{
+    if (point != 0 && point < 0x80) {
+        out[0] = (unsigned char)point;
+        return 1;
+    }
+    if (point < 0x800) {
+        out[0] = (unsigned char)(0xC0 | point >> 6);
+        out[1] = (unsigned char)(0x80 | (point & 0x3F));
+        return 2;
+    }
+    if (point < 0x10000) {
+        out[0] = (unsigned char)(0xE0 | point >> 12);
+        out[1] = (unsigned char)(0x80 | (point >> 6 & 0x3F));
+        out[2] = (unsigned char)(0x80 | (point & 0x3F));
+        return 3;
+    }
+    out[0] = (unsigned char)(0xF0 | point >> 18);
+    out[1] = (unsigned char)(0x80 | (point >> 12 & 0x3F));
+    out[2] = (unsigned char)(0x80 | (point >> 6 & 0x3F));
+    out[3] = (unsigned char)(0x80 | (point & 0x3F));
+    return 4;
+}
+
+/* The code unit at `bytes`. */
+static uint32_t unit_load(const struct json *json, const unsigned char *bytes)
+{
+    uint32_t value = 0;
+
+    for (unsigned i = 0; i < json->unit; i++)
+        value |= (uint32_t)bytes[json->big_endian ? json->unit - 1 - i : i] << 8 * i;
+    return value;
+}
+
+/* One code point of a UTF-16 or UTF-32 source. False at the end, or at a unit that is cut off or no code point. */
+static bool point_take(struct json *json, uint32_t *point)
+{
+    unsigned char bytes[4];
+    size_t got;
+
+    if (!reader_bytes(&json->reader, bytes, json->unit))
+        return false;
+    *point = unit_load(json, bytes);
+    if (json->unit == 2 && *point >= 0xD800 && *point < 0xDC00) {
+        const unsigned char *peeked = reader_peek(&json->reader, 2, &got);
+        uint32_t low = peeked != NULL ? unit_load(json, peeked) : 0;
+        if (low >= 0xDC00 && low < 0xE000) {
+            *point = 0x10000 + ((*point - 0xD800) << 10) + (low - 0xDC00);
+            (void)reader_skip(&json->reader, 2);
+        }
+    }
+    return *point < 0x110000;
+}
+
+/* Makes at least one more byte ready. False at the end or on error. A wide source that ends in half a unit or holds no
+ * code point ends there: what came before it has been seen. */
+static bool fill(struct json *json)
+{
+    size_t length = 0;
+
+    if (json->unskipped > 0)
+        (void)reader_skip(&json->reader, json->unskipped);
+    json->unskipped = 0;
+    json->next_offset = json->reader.position;
+    if (json->unit == 1) {
+        json->next = reader_peek(&json->reader, 1, &length);
+        if (json->next == NULL)
+            length = 0;
+        json->unskipped = length;
+    } else {
+        uint32_t point;
+        while (length + 4 <= sizeof(json->wide) && point_take(json, &point)) {
+            if (point == 0) { /* outside a string an error anyway; inside one a control character, equally so */
+                json->wide[length++] = 0;
+                continue;
+            }
+            length += utf8_put(json->wide + length, point);
+        }
+        json->next = json->wide;
+    }
+    json->filled = json->next;
+    json->end = length > 0 ? json->next + length : json->next;
+    return length > 0;
+}
+
+static inline bool ready(struct json *json)
+{
+    return json->next != json->end || fill(json);
+}
+
+static uint64_t offset_now(const struct json *json)
+{
+    return json->unit == 1 ? json->next_offset + (uint64_t)(json->next - json->filled) : json->next_offset;
+}
+
+static enum json_event fail(struct json *json, enum json_error error)
+{
+    if (json->error == JSON_ERROR_NONE)
+        json->error = json->reader.error != 0 ? JSON_ERROR_IO : error;
+    return JSON_FAILED;
+}
+
+/* Moves over white space. False at the end. */
+static bool space_skip(struct json *json)
+{
+    while (ready(json)) {
+        unsigned char c = *json->next;
+        if (c != ' ' && c != '\n' && c != '\r' && c != '\t')
+            return true;
+        json->next++;
+    }
+    return false;
+}
+
+static bool hex4_take(struct json *json, unsigned *value)
+{
+    *value = 0;
+    for (unsigned i = 0; i < 4; i++) {
+        if (!ready(json))
+            return false;
+        unsigned char c = *json->next++;
+        unsigned digit;
+        if (c >= '0' && c <= '9')
+            digit = c - '0';
+        else if ((c | 0x20) >= 'a' && (c | 0x20) <= 'f')
+            digit = (c | 0x20u) - 'a' + 10;
+        else
+            return false;
+        *value = *value << 4 | digit;
+    }
+    return true;
+}
+
+/* Takes what follows a backslash and adds it to the text. */
+static bool escape_take(struct json *json)
+{
+    static const char names[] = "\"\\/bfnrt", values[] = "\"\\/\b\f\n\r\t";
+    unsigned char *out = (unsigned char *)json->text;
+    unsigned high = json->high;
+
+    json->high = 0;
+    if (!ready(json))
+        return false;
+    unsigned char c = *json->next++;
+    if (c != 'u') {
+        const char *name = c != 0 ? memchr(names, c, sizeof(names) - 1) : NULL;
+        if (name == NULL)
+            return false;
+        out[json->text_length++] = (unsigned char)values[name - names];
+        return true;
+    }
+    unsigned unit;
+    if (!hex4_take(json, &unit))
+        return false;
+    if (high != 0 && unit >= 0xDC00 && unit < 0xE000) {
+        json->text_length -= 3;
+        json->text_length += utf8_put(out + json->text_length, 0x10000 + ((high - 0xD800) << 10) + (unit - 0xDC00));
+        return true;
+    }
+    if (unit >= 0xD800 && unit < 0xDC00)
+        json->high = unit;
+    json->text_length += utf8_put(out + json->text_length, unit);
+    return true;
+}
+
+/* Reads on in a string until LIMIT_NAME bytes are together or it ends (in_string says which). A high surrogate at the
+ * very end is held back for the next part, where its other half may stand. */
+static bool string_part(struct json *json)
+{
+    json->text_length = json->high != 0 ? utf8_put((unsigned char *)json->text, json->high) : 0;
+    while (json->in_string && json->text_length < LIMIT_NAME) {
+        if (!ready(json))
+            return false;
+        unsigned char c = *json->next++;
+        if (c == '"') {
+            json->in_string = false;
+            json->high = 0;
+        } else if (c == '\\') {
+            if (!escape_take(json))
+                return false;
+        } else if (c < 0x20) {
+            return false;
+        } else {
+            json->high = 0;
+            json->text[json->text_length++] = (char)c;
+        }
+    }
+    if (json->high != 0)
+        json->text_length -= 3;
+    json->text[json->text_length] = '\0';
+    json->cut = json->in_string;
+    return true;
+}
+
+/* Begins a string whose quote has been taken. */
+static bool string_begin(struct json *json)
+{
+    json->in_string = true;
+    json->high = 0;
+    return string_part(json);
+}
+
+/* Remembers the key just read for json_path(). */
+static void key_remember(struct json *json)
+{
+    struct json_level *level = &json->levels[json->depth - 1];
+    size_t length = json->text_length < 256 ? json->text_length : 256;
+
+    if (level->begun)
+        json->keys_length = level->key_start;
+    if (length > KEYS_SIZE - json->keys_length)
+        length = KEYS_SIZE - json->keys_length;
+    level->begun = true;
+    level->key_start = (uint16_t)json->keys_length;
+    level->key_length = (uint16_t)length;
+    memcpy(json->keys + json->keys_length, json->text, length);
+    json->keys_length += length;
+}
+
+static enum json_event key_take(struct json *json)
+{
+    if (*json->next != '"')
+        return fail(json, JSON_ERROR_SYNTAX);
+    json->offset = offset_now(json);
+    json->next++;
+    if (!string_begin(json))
+        return fail(json, JSON_ERROR_SYNTAX);
+    bool cut = json->cut;
+    size_t length = json->text_length;
+    key_remember(json);
+    if (cut) {
+        /* The rest is only checked; the part that is kept waits where key_remember() has put it. */
+        char first[LIMIT_NAME + 1];
+        memcpy(first, json->text, length);
+        while (json->in_string)
+            if (!string_part(json))
+                return fail(json, JSON_ERROR_SYNTAX);
+        memcpy(json->text, first, length);
+        json->text[length] = '\0';
+        json->text_length = length;
+        json->cut = true;
+    }
+    if (!space_skip(json) || *json->next != ':')
+        return fail(json, JSON_ERROR_SYNTAX);
+    json->next++;
+    json->expect = EXPECT_VALUE;
+    return JSON_KEY;
+}
+
+static void value_ended(struct json *json)
+{
+    json->expect = json->depth == 0 ? EXPECT_NOTHING : EXPECT_SEPARATOR;
+}
+
+static enum json_event container_open(struct json *json, bool array)
+{
+    if (json->depth == LIMIT_JSON_DEPTH)
+        return fail(json, JSON_ERROR_DEPTH);
+    json->levels[json->depth++] = (struct json_level){.array = array};
+    json->expect = array ? EXPECT_FIRST_VALUE : EXPECT_FIRST_KEY;
+    return array ? JSON_ARRAY : JSON_OBJECT;
+}
+
+static enum json_event container_close(struct json *json)
+{
+    const struct json_level *level = &json->levels[json->depth - 1];
+    bool array = level->array;
+
+    if (level->begun && !array)
+        json->keys_length = level->key_start;
+    json->depth--;
+    value_ended(json);
+    return array ? JSON_ARRAY_END : JSON_OBJECT_END;
+}
+
+static bool word_take(struct json *json, const char *word)
+{
+    for (; *word != '\0'; word++) {
+        if (!ready(json) || *json->next != (unsigned char)*word)
+            return false;
+        json->next++;
+    }
+    return true;
+}
+
+/* Digits; at least one. */
+static bool digits_take(struct json *json)
+{
+    bool any = false;
+
+    while (ready(json) && *json->next >= '0' && *json->next <= '9') {
+        json->next++;
+        any = true;
+    }
+    return any;
+}
+
+/* What stands after a number's leading minus, if it had one. A number that ends too early ("1." or "1e") is a complete
+ * shorter one for Python too, with rubbish after it: an error either way. */
+static bool number_take(struct json *json)
+{
+    if (!ready(json))
+        return false;
+    if (*json->next == '0')
+        json->next++;
+    else if (!digits_take(json))
+        return false;
+    if (ready(json) && *json->next == '.') {
+        json->next++;
+        if (!digits_take(json))
+            return false;
+    }
+    if (ready(json) && (*json->next | 0x20) == 'e') {
+        json->next++;
+        if (ready(json) && (*json->next == '+' || *json->next == '-'))
+            json->next++;
+        if (!digits_take(json))
+            return false;
+    }
+    return true;
+}
+
+static enum json_event word_value(struct json *json, const char *word, enum json_event event)
+{
+    if (!word_take(json, word))
+        return fail(json, JSON_ERROR_SYNTAX);
+    value_ended(json);
+    return event;
+}
+
+static enum json_event value_take(struct json *json)
+{
+    unsigned char c = *json->next;
+
+    json->offset = offset_now(json);
+    switch (c) {
+    case '{':
+    case '[':
+        json->next++;
+        return container_open(json, c == '[');
+    case '"':
+        json->next++;
+        if (!string_begin(json))
+            return fail(json, JSON_ERROR_SYNTAX);
+        value_ended(json);
+        return JSON_STRING;
+    case 't':
+        return word_value(json, "true", JSON_TRUE);
+    case 'f':
+        return word_value(json, "false", JSON_FALSE);
+    case 'n':
+        return word_value(json, "null", JSON_NULL);
+    case 'N':
+        return word_value(json, "NaN", JSON_NUMBER);
+    case 'I':
+        return word_value(json, "Infinity", JSON_NUMBER);
+    case '-':
+        json->next++;
+        if (ready(json) && *json->next == 'I')
+            return word_value(json, "Infinity", JSON_NUMBER);
+        break;
+    default:
+        break;
+    }
+    if (!number_take(json))
+        return fail(json, JSON_ERROR_SYNTAX);
+    value_ended(json);
+    return JSON_NUMBER;
+}
+
+/* After a value inside a container: a comma and what must follow it, or the end. */
+static enum json_event separator_take(struct json *json)
+{
+    struct json_level *level = &json->levels[json->depth - 1];
+    unsigned char c = *json->next++;
+
+    if (c == (level->array ? ']' : '}'))
+        return container_close(json);
+    if (c != ',' || !space_skip(json))
+        return fail(json, JSON_ERROR_SYNTAX);
+    if (!level->array)
+        return key_take(json);
+    if (level->index < UINT32_MAX)
+        level->index++;
+    return value_take(json);
+}
+
+enum json_event json_next(struct json *json)
+{
+    if (json->error != JSON_ERROR_NONE)
+        return JSON_FAILED;
+    if (json->in_string) {
+        if (!string_part(json))
+            return fail(json, JSON_ERROR_SYNTAX);
+        return JSON_STRING_MORE;
+    }
+    bool more = space_skip(json);
+    if (json->reader.error != 0)
+        return fail(json, JSON_ERROR_IO);
+    if (json->expect == EXPECT_NOTHING)
+        return more ? fail(json, JSON_ERROR_SYNTAX) : JSON_FINISHED;
+    if (!more)
+        return fail(json, JSON_ERROR_SYNTAX);
+    switch ((enum expect)json->expect) {
+    case EXPECT_FIRST_VALUE:
+        if (*json->next == ']') {
+            json->next++;
+            return container_close(json);
+        }
+        json->levels[json->depth - 1].begun = true;
+        return value_take(json);
+    case EXPECT_FIRST_KEY:
+        if (*json->next != '}')
+            return key_take(json);
+        json->next++;
+        return container_close(json);
+    case EXPECT_SEPARATOR:
+        return separator_take(json);
+    default:
+        return value_take(json);
+    }
+}
+
+bool json_text_is(const struct json *json, const char *word)
+{
+    return !json->cut && strlen(word) == json->text_length && memcmp(word, json->text, json->text_length) == 0;
+}
+
+/* Adds to a path; false when it is full. */
+static bool path_add(char *buffer, size_t size, size_t *length, const char *text, size_t text_length)
+{
+    if (size - *length <= text_length)
+        return false;
+    memcpy(buffer + *length, text, text_length);
+    *length += text_length;
+    return true;
+}
+
+size_t json_path(const struct json *json, char *buffer, size_t size)
+{
+    size_t length = 0;
+
+    if (size == 0)
+        return 0;
+    for (unsigned i = 0; i < json->depth && json->levels[i].begun; i++) {
+        const struct json_level *level = &json->levels[i];
+        if (level->array) {
+            char digits[13];
+            size_t at = sizeof(digits);
+            uint32_t index = level->index;
+            digits[--at] = ']';
+            do {
+                digits[--at] = (char)('0' + index % 10);
+                index /= 10;
+            } while (index > 0);
+            digits[--at] = '[';
+            if (!path_add(buffer, size, &length, digits + at, sizeof(digits) - at))
+                break;
+        } else {
+            if (length > 0 && !path_add(buffer, size, &length, ".", 1))
+                break;
+            if (!path_add(buffer, size, &length, json->keys + level->key_start, level->key_length))
+                break;
+        }
+    }
+    buffer[length] = '\0';
+    return length;
+}
