@@ -32,6 +32,9 @@ enum scan_answer scan_report(struct scan *scan, const char *format, struct effec
 void scan_malformed(struct scan *scan, const char *format, const char *token, uint64_t offset, const char *detail);
 void scan_opaque(struct scan *scan, const char *format, const char *token, uint64_t offset, const char *detail);
 
+/* Ends the scan because nothing more can be known: SCAN_IO with the errno of the source, or SCAN_MEMORY. The first counts. */
+void scan_failed(struct scan *scan, enum scan_status status, int error);
+
 /* Records that the bytes are of `format` (static string). */
 void scan_is(struct scan *scan, const char *format);
 

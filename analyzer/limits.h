@@ -14,6 +14,10 @@
 #define LIMIT_INFLATED (1ull << 30)
 /* The window through which a source is read. */
 #define LIMIT_WINDOW (64u << 10)
+/* How much of the window stays behind when it moves on, so that what was just read can be looked at again. */
+#define LIMIT_HISTORY (8u << 10)
+/* What a reader can show in one piece. */
+#define LIMIT_PEEK (LIMIT_WINDOW - LIMIT_HISTORY)
 /* Memory of one scan beyond the stack and memo of a pickle. */
 #define LIMIT_ARENA (16u << 20)
 /* Stack and memo entries of one pickle machine (8 bytes each). A 23 MB opcode-dense pickle has about 3 million. */

@@ -18,9 +18,15 @@ struct reader {
 /* Reads [start, end) of `source` through a window of LIMIT_WINDOW bytes from the arena. False: no memory. */
 bool reader_open(struct reader *reader, struct arena *arena, const struct source *source, uint64_t start, uint64_t end);
 
-/* At least `want` (<= LIMIT_WINDOW) bytes at the position, or NULL at the end or on error. Does not move. `got` (may be
+/* At least `want` (<= LIMIT_PEEK) bytes at the position, or NULL at the end or on error. Does not move. `got` (may be
  * NULL) receives how many there are. */
 const unsigned char *reader_peek(struct reader *reader, size_t want, size_t *got);
+
+/* As many bytes as there are up to `want` (<= LIMIT_PEEK): fewer only at the end. NULL when there is none, or on error. */
+const unsigned char *reader_rest(struct reader *reader, size_t want, size_t *got);
+
+/* Bytes of the source that were read lately and are still buffered: [offset, offset + length), or NULL. */
+const unsigned char *reader_recent(const struct reader *reader, uint64_t offset, size_t length);
 
 /* Moves by `length`, which may pass what is buffered (those bytes are never read). False: past the end; then unmoved. */
 bool reader_skip(struct reader *reader, uint64_t length);
@@ -32,9 +38,12 @@ bool reader_le32(struct reader *reader, uint32_t *value);
 bool reader_le64(struct reader *reader, uint64_t *value);
 bool reader_bytes(struct reader *reader, void *buffer, size_t length);
 
-/* The bytes up to and without '\n', which is taken too. Points into the window; valid until the next call. False when
- * there is no newline before the end or within `limit` (<= LIMIT_WINDOW) bytes. */
+/* The bytes up to and without '\n', which is taken too. Points into the window; valid until the next call. False, and
+ * unmoved, when there is no newline before the end or within `limit` (<= LIMIT_PEEK) bytes. */
 bool reader_line(struct reader *reader, size_t limit, const unsigned char **line, size_t *length);
+
+/* Moves behind the next '\n', however far. `length` receives the bytes before it. False, and unmoved, when there is none. */
+bool reader_skip_line(struct reader *reader, uint64_t *length);
 
 static inline uint16_t load_le16(const unsigned char bytes[2]) { return (uint16_t)(bytes[0] | bytes[1] << 8); }
 static inline uint32_t load_le32(const unsigned char bytes[4])
