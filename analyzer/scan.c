@@ -128,6 +128,8 @@ static bool view_open(struct scan *scan, const struct source *source, struct bid
         view->tail_length = view->head_length < tail_length ? view->head_length : tail_length;
         return true;
     }
+    if (source->streamed)
+        return true;
     got = source_read(source, ends + head_length, tail_length, source->size - tail_length);
     if (got < 0) {
         scan_failed(scan, SCAN_IO, (int)-got);

@@ -16,7 +16,7 @@ static ssize_t memory_pread(void *context, void *buffer, size_t length, uint64_t
 
 struct source source_from_memory(struct source_memory *memory)
 {
-    return (struct source){memory_pread, memory, memory->length};
+    return (struct source){.pread = memory_pread, .context = memory, .size = memory->length};
 }
 
 static ssize_t slice_pread(void *context, void *buffer, size_t length, uint64_t offset)
@@ -34,7 +34,8 @@ struct source source_from_slice(struct source_slice *slice, uint64_t length)
         slice->start = size;
     if (length > size - slice->start)
         length = size - slice->start;
-    return (struct source){slice_pread, slice, length};
+    return (struct source){.pread = slice_pread, .context = slice, .size = length,
+                           .streamed = slice->whole->streamed};
 }
 
 ssize_t source_read(const struct source *source, void *buffer, size_t length, uint64_t offset)
