@@ -1,0 +1,412 @@
+/* Judging the file behind a descriptor: the one way from a hook to a verdict. */
+#define _GNU_SOURCE
+#include "descriptors.h"
+#include "guard.h"
+#include "judge.h"
+#include "model.h"
+#include "raw.h"
+#include "record.h"
+#include "runtime.h"
+#include "say.h"
+#include "tally.h"
+#include "environment.h"
+#include "unpickler.h"
+#include "verdicts.h"
+
+#include <limits.h>
+#include <string.h>
+
+/* How often a file that changes under our eyes is judged again before it is denied. */
+#define CHECK_TRIES 3
+
+/* One judgement under way; in a mapping, because stacks of strangers' threads may be small. */
+struct check {
+    int fd;
+    struct stat status;
+    char path[PATH_MAX];      /* absolute, as the program names it: a hub cache's link says more than its blob */
+    char real[PATH_MAX];      /* what the kernel calls it */
+    struct model_identity model;
+    struct verdict verdict;
+    struct subject subject;
+    enum policy_mode mode;
+    const struct policy *policy;
+    struct frame frames[RECORD_FRAMES];
+    unsigned frame_count;
+    bool walked;
+    struct judged judged;
+};
+
+static size_t append(char *to, size_t used, const char *text)
+{
+    size_t length = strlen(text);
+    if (used + length >= PATH_MAX)
+        return used;
+    memcpy(to + used, text, length + 1);
+    return used + length;
+}
+
+static bool descriptor_path(int fd, char path[PATH_MAX])
+{
+    char link[32] = "/proc/self/fd/";
+    char digits[12];
+    size_t at = sizeof digits, used = strlen(link);
+    digits[--at] = 0;
+    unsigned number = (unsigned)fd;
+    do {
+        digits[--at] = (char)('0' + number % 10);
+    } while ((number /= 10));
+    strcpy(link + used, digits + at);
+    long length = raw_readlinkat(AT_FDCWD, link, path, PATH_MAX - 1);
+    path[length > 0 ? length : 0] = 0;
+    return length > 0;
+}
+
+/* The absolute form of what the program wrote. Links are not followed: `..` keeps its meaning for the kernel only. */
+static void name_file(struct check *check, int dirfd, const char *path)
+{
+    size_t used = 0;
+    descriptor_path(check->fd, check->real);
+    if (!path || !path[0] || !strncmp(path, "/proc/", 6) || !strncmp(path, "/dev/fd/", 8)) {
+        strcpy(check->path, check->real);
+        return;
+    }
+    if (path[0] != '/') {
+        if (dirfd == AT_FDCWD) {
+            if (raw_syscall6(SYS_getcwd, (long)check->path, PATH_MAX, 0, 0, 0, 0) <= 0)
+                check->path[0] = 0;
+        } else {
+            descriptor_path(dirfd, check->path);
+        }
+        used = append(check->path, strlen(check->path), "/");
+        while (path[0] == '.' && path[1] == '/')
+            path += 2;
+    }
+    append(check->path, used, path);
+}
+
+static void walk_once(struct check *check)
+{
+    if (!check->walked)
+        check->frame_count = frames_walk(check->frames, RECORD_FRAMES);
+    check->walked = true;
+}
+
+static bool record_load(struct check *check, enum decision decision)
+{
+    const struct verdict *verdict = &check->verdict;
+    if (!record_wanted())
+        return true;
+    walk_once(check);
+    struct record record = {
+        .event = "load",
+        .decision = decision,
+        .rule = verdict->rule,
+        .severity = verdict->severity,
+        .effect = verdict->rule ? effect_kind_name(verdict->effect) : NULL,
+        .name = verdict->name[0] ? verdict->name : NULL,
+        .arguments = verdict->arguments[0] ? verdict->arguments : NULL,
+        .path = check->path,
+        .format = verdict->format,
+        .size = check->status.st_size,
+        .model = &check->model,
+        .edge = "observed",
+        .origin = check->subject.origin,
+        .frames = check->frames,
+        .frame_count = check->frame_count,
+        .native = decision == DECISION_DENY,
+        .why = verdict->clause[0] ? verdict->clause : verdict->why,
+    };
+    return record_write(&record);
+}
+
+/* What else there was to say about the file: one record a finding, the worst one stands in the load's own record. */
+static void record_findings(struct check *check)
+{
+    if (!record_wanted() || !check->judged.count)
+        return;
+    walk_once(check);
+    for (size_t i = 0; i < check->judged.count; i++) {
+        const struct finding *finding = &check->judged.findings[i];
+        const struct effect *effect = &finding->effect;
+        char arguments[512], clause[512];
+        effect_render_arguments(effect, arguments, sizeof arguments);
+        policy_describe(effect, clause, sizeof clause);
+        const char *target = finding->edge ? finding_target(finding) : NULL;
+        struct record record = {
+            .event = effect_kind_name(effect->kind),
+            .decision = finding->judgement.decision,
+            .rule = finding->judgement.rule,
+            .severity = finding->judgement.severity,
+            .effect = effect_kind_name(effect->kind),
+            .name = effect->kind == EFFECT_DEPEND && target ? target : effect->name,
+            .arguments = effect->argument_count ? arguments : NULL,
+            .path = check->path,
+            .format = effect->format,
+            .size = check->status.st_size,
+            .model = &check->model,
+            .edge = !finding->edge ? NULL : effect->kind == EFFECT_CALL ? "pickled" : "declared",
+            .origin = check->subject.origin,
+            .frames = check->frames,
+            .frame_count = check->frame_count,
+            .why = clause,
+        };
+        record_write(&record);
+    }
+}
+
+static void say_denied(struct check *check)
+{
+    const struct verdict *verdict = &check->verdict;
+    walk_once(check);
+    char cwd[PATH_MAX];
+    long length = raw_syscall6(SYS_getcwd, (long)cwd, sizeof cwd, 0, 0, 0, 0) - 1;
+    const char *shown = check->path;
+    if (length > 1 && !strncmp(shown, cwd, (size_t)length) && shown[length] == '/')
+        shown += length + 1;
+    struct say_denial denial = {
+        .what = shown,
+        .clause = verdict->clause,
+        .rule = verdict->rule,
+        .frames = check->frames,
+        .frame_count = check->frame_count,
+        .would = check->mode == MODE_AUDIT,
+        .effect = verdict->attack ? NULL : effect_kind_name(verdict->effect),
+        .name = verdict->name,
+        .model = check->model.id,
+        .revision = check->model.revision,
+    };
+    say_denial(&denial);
+}
+
+/* The end of every judgement: counts, records, says. Returns whether the program may have the file. */
+static bool conclude(struct check *check, bool fresh)
+{
+    enum decision decision = check->verdict.decision;
+    bool enforce = check->mode != MODE_AUDIT;
+    tally_add(&tally.judged);
+    if (fresh)
+        record_findings(check);
+    unsigned long swallowed = __atomic_exchange_n(&tally.unanswered, 0, __ATOMIC_RELAXED);
+    if (swallowed && record_wanted()) {
+        walk_once(check);
+        struct record record = {.event = "error",
+                                .decision = DECISION_WARN,
+                                .path = check->path,
+                                .size = -1,
+                                .origin = check->subject.origin,
+                                .frames = check->frames,
+                                .frame_count = check->frame_count,
+                                .why = "the program was denied a load before, swallowed that, and goes on"};
+        record_write(&record);
+    }
+    bool written = record_load(check, decision);
+    if (decision == DECISION_WARN)
+        tally_add(&tally.warned);
+    if (decision != DECISION_DENY) {
+        if (written || !enforce || !check->policy || !policy_log_required(check->policy))
+            return true;
+        say_fault("denied, because the policy requires records and they cannot be written: ", check->path, 0);
+        return false;
+    }
+    tally_add(&tally.denied);
+    say_denied(check);
+    if (enforce)
+        tally_add(&tally.unanswered);
+    return !enforce;
+}
+
+static void copy_text(char *to, size_t size, const char *text)
+{
+    size_t length = text ? strlen(text) : 0;
+    if (length >= size)
+        length = size - 1;
+    if (length)
+        memcpy(to, text, length);
+    to[length] = 0;
+}
+
+/* A verdict that the guard itself gives, without the analyzer. */
+static void verdict_of_guard(struct verdict *verdict, const char *rule, const char *clause)
+{
+    *verdict = (struct verdict){.decision = DECISION_DENY, .effect = EFFECT_OPAQUE, .rule = rule, .severity = "high",
+                                .attack = true};
+    copy_text(verdict->clause, sizeof verdict->clause, clause);
+}
+
+static void take_verdict(const struct judged *judged, struct verdict *verdict)
+{
+    *verdict = (struct verdict){.decision = judged->worst};
+    if (judged->scan.format_count)
+        verdict->format = judged->scan.formats[judged->scan.format_count - 1];
+    for (size_t i = 0; i < judged->count && judged->worst != DECISION_ALLOW; i++) {
+        const struct finding *finding = &judged->findings[i];
+        if (finding->judgement.decision != judged->worst)
+            continue;
+        verdict->effect = finding->effect.kind;
+        verdict->rule = finding->judgement.rule;
+        verdict->severity = finding->judgement.severity;
+        verdict->why = finding->judgement.why;
+        verdict->attack = finding->judgement.attack;
+        copy_text(verdict->name, sizeof verdict->name, finding->effect.name);
+        effect_render_arguments(&finding->effect, verdict->arguments, sizeof verdict->arguments);
+        policy_describe(&finding->effect, verdict->clause, sizeof verdict->clause);
+        return;
+    }
+}
+
+enum scanned { SCANNED_NO_MODEL, SCANNED, SCANNED_CHANGING };
+
+/* Analyses the file until one look at it was of one piece. */
+static enum scanned scan_file(struct check *check, bool in_root, struct seal *seal)
+{
+    for (int try = 0; try < CHECK_TRIES; try++) {
+        struct judge_request request = {.policy = check->policy, .subject = check->subject, .in_model_root = in_root};
+        struct seal_source reading;
+        struct stat after;
+        memset(&check->judged, 0, offsetof(struct judged, findings));
+        if (!seal_source_open(&reading, &request.source, check->fd, (uint64_t)check->status.st_size, seal))
+            return SCANNED_CHANGING;
+        judge_source(&request, &check->judged);
+        seal_source_close(&reading);
+        if (raw_fstat(check->fd, &after) < 0)
+            return SCANNED_CHANGING;
+        struct verdict_identity before_id = verdict_identity(&check->status), after_id = verdict_identity(&after);
+        bool steady = !memcmp(&before_id, &after_id, sizeof before_id) && (!seal || (!seal->unstable && !seal->incomplete));
+        check->status = after;
+        if (steady)
+            return check->judged.scan.status == SCAN_NOT_MODEL || (check->judged.scan.status == SCAN_IO && !check->judged.count)
+                       ? SCANNED_NO_MODEL
+                       : SCANNED;
+        if (seal)
+            seal_free(seal);
+    }
+    return SCANNED_CHANGING;
+}
+
+static bool judge_afresh(struct check *check, bool in_root)
+{
+    struct seal seal = {0};
+    bool enforce = check->mode == MODE_ENFORCE;
+    enum scanned scanned = scan_file(check, in_root, enforce ? &seal : NULL);
+    if (scanned == SCANNED_NO_MODEL) {
+        seal_free(&seal);
+        descriptor_set(check->fd, DESCRIPTOR_PLAIN);
+        return true;
+    }
+    if (scanned == SCANNED_CHANGING)
+        verdict_of_guard(&check->verdict, "changing", "keeps changing while it is being judged");
+    else
+        take_verdict(&check->judged, &check->verdict);
+    struct verdict_identity identity = verdict_identity(&check->status);
+    bool keep = scanned == SCANNED && verdict_may_keep(check->fd, &check->status);
+    bool allowed = check->verdict.decision != DECISION_DENY;
+    if (!allowed)
+        seal_free(&seal);
+    int slot = -1;
+    if (keep || (enforce && allowed && seal.blocks))
+        slot = verdict_keep(&identity, &check->verdict, keep, &seal);
+    else
+        seal_free(&seal);
+    descriptor_set(check->fd, !enforce      ? DESCRIPTOR_PLAIN
+                              : slot >= 0 ? DESCRIPTOR_SEALED + (unsigned)slot
+                                          : DESCRIPTOR_UNKNOWN);
+    return conclude(check, true);
+}
+
+/* A library's own cache, in its usual place, written by this very user: neither judged nor sealed. */
+static bool is_own_cache(const struct check *check)
+{
+    return check->policy && check->status.st_uid == (uid_t)raw_syscall6(SYS_geteuid, 0, 0, 0, 0, 0, 0) &&
+           !(check->status.st_mode & (S_IWGRP | S_IWOTH)) &&
+           policy_is_cache_path(check->policy, check->real, environment.home) && !model_in_root(check->real);
+}
+
+static bool judge_candidate(struct check *check, unsigned bid)
+{
+    check->mode = guard_mode();
+    if (check->mode == MODE_OFF)
+        return true;
+    bool in_root = model_in_root(check->path);
+    if (!(bid & SCAN_BID_CONTENT) && !in_root) {
+        descriptor_set(check->fd, DESCRIPTOR_PLAIN);
+        return true;
+    }
+    check->policy = guard_policy();
+    guard_thread.last_open_cache = is_own_cache(check);
+    if (guard_thread.last_open_cache) {
+        descriptor_set(check->fd, DESCRIPTOR_PLAIN);
+        return true;
+    }
+    model_identify(check->path, &check->model);
+    check->subject = (struct subject){
+        .moment = MOMENT_LOAD,
+        .origin = unpickler_origin(),
+        .path = check->path,
+        .model = check->model.id[0] ? check->model.id : NULL,
+        .revision = check->model.revision[0] ? check->model.revision : NULL,
+    };
+    if (!check->policy) {
+        verdict_of_guard(&check->verdict, "guard-fault", guard_fault());
+        return conclude(check, true);
+    }
+    struct verdict_identity identity = verdict_identity(&check->status);
+    int slot = verdict_find(&identity, &check->verdict);
+    if (slot >= 0 && check->mode == MODE_ENFORCE && check->verdict.decision != DECISION_DENY &&
+        verdict_ask(slot, check->fd, NULL, SIZE_MAX, 0) != VERDICT_HOLDS) {
+        verdict_drop(slot);
+        slot = -1;
+    }
+    if (slot < 0)
+        return judge_afresh(check, in_root);
+    descriptor_set(check->fd, check->mode == MODE_ENFORCE ? DESCRIPTOR_SEALED + (unsigned)slot : DESCRIPTOR_PLAIN);
+    return conclude(check, false);
+}
+
+static bool check_candidate(int fd, int dirfd, const char *path, const struct stat *status, unsigned bid)
+{
+    bool may = true;
+    struct guard_section section = guard_enter();
+    if (runtime_present() && !guard_borrowed_memory()) {
+        struct check *check = raw_take(NULL, sizeof *check);
+        if (check) {
+            check->fd = fd;
+            check->status = *status;
+            name_file(check, dirfd, path);
+            may = judge_candidate(check, bid);
+            raw_give(NULL, check, sizeof *check);
+        } else {
+            say_fault("no memory to judge ", path ? path : "a file", 0);
+            may = guard_mode() != MODE_ENFORCE;
+        }
+    }
+    guard_leave(section);
+    return may;
+}
+
+bool guard_check_fd(int fd, int dirfd, const char *path)
+{
+    unsigned char head[SCAN_HEAD], tail[SCAN_TAIL];
+    struct stat status;
+    if (!guard_may_judge())
+        return true;
+    if (raw_fstat(fd, &status) < 0 || !S_ISREG(status.st_mode) || status.st_size <= 0) {
+        descriptor_set(fd, DESCRIPTOR_UNKNOWN);
+        return true;
+    }
+    uint64_t size = (uint64_t)status.st_size;
+    long head_length = raw_pread(fd, head, sizeof head, 0);
+    long tail_length = size <= sizeof head ? 0 : raw_pread(fd, tail, sizeof tail, size - sizeof tail);
+    if (head_length <= 0 || tail_length < 0)
+        return true; /* not to be read by the program either */
+    const unsigned char *end = tail;
+    if (!tail_length) {
+        tail_length = head_length < (long)sizeof tail ? head_length : (long)sizeof tail;
+        end = head + head_length - tail_length;
+    }
+    unsigned bid = scan_bid(head, (size_t)head_length, end, (size_t)tail_length, size);
+    if (bid == SCAN_BID_NONE) {
+        descriptor_set(fd, DESCRIPTOR_PLAIN);
+        return true;
+    }
+    return check_candidate(fd, dirfd, path, &status, bid);
+}

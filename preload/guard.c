@@ -1,0 +1,297 @@
+/* The library's state, its policy, and what becomes of a judgement. */
+#define _GNU_SOURCE
+#include "guard.h"
+
+#include "audit.h"
+#include "environment.h"
+#include "raw.h"
+#include "real.h"
+#include "record.h"
+#include "say.h"
+#include "settings.h"
+#include "tally.h"
+#include "verdicts.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+int guard_state_word = GUARD_UNINIT;
+__thread struct guard_thread guard_thread;
+struct tally tally;
+
+/* A page that the kernel empties in a forked child and leaves alone in a vfork child. */
+static uint32_t *same_process;
+static long process_id;
+
+static const struct policy *loaded_policy;
+static struct policy_fault fault;
+static char fault_text[sizeof fault.message + sizeof fault.name + 64];
+static int policy_state; /* 0: not loaded, 1: loaded, 2: fault */
+
+struct guard_section guard_enter(void)
+{
+    guard_thread.depth++;
+    return (struct guard_section){errno};
+}
+
+void guard_leave(struct guard_section section)
+{
+    errno = section.saved_errno;
+    guard_thread.depth--;
+}
+
+bool guard_borrowed_memory(void)
+{
+    if (!same_process || !__atomic_load_n(same_process, __ATOMIC_RELAXED)) {
+        process_id = raw_getpid();
+        verdicts_after_fork();
+        if (same_process)
+            __atomic_store_n(same_process, 1, __ATOMIC_RELAXED);
+        return false;
+    }
+    return raw_getpid() != process_id;
+}
+
+/* What is wrong with the environment itself, or NULL. */
+static const char *environment_fault(void)
+{
+    const char *mode = environment.mode;
+    if (environment.too_long)
+        return "a GUARD_ variable is longer than 4095 bytes";
+    if (mode[0] && strcmp(mode, "enforce") && strcmp(mode, "audit") && strcmp(mode, "off"))
+        return "GUARD_MODE is none of enforce, audit, off";
+    if (environment.quiet[0] && strcmp(environment.quiet, "1") && strcmp(environment.quiet, "0"))
+        return "GUARD_QUIET is neither 0 nor 1";
+    if (environment.lock[0])
+        return "GUARD_LOCK is set, but this version of guard cannot check locks";
+    return NULL;
+}
+
+static char *append_text(char *to, char *end, const char *text)
+{
+    while (*text && to + 1 < end)
+        *to++ = *text++;
+    *to = 0;
+    return to;
+}
+
+static char *append_decimal(char *to, char *end, unsigned number)
+{
+    char digits[12];
+    unsigned at = sizeof digits;
+    digits[--at] = 0;
+    do {
+        digits[--at] = (char)('0' + number % 10);
+    } while ((number /= 10));
+    return append_text(to, end, digits + at);
+}
+
+static void note_fault(const struct policy_fault *found)
+{
+    char *to = fault_text, *end = fault_text + sizeof fault_text;
+    if (found->name[0]) {
+        to = append_text(to, end, found->name);
+        if (found->line) {
+            to = append_decimal(append_text(to, end, ":"), end, found->line);
+            to = append_decimal(append_text(to, end, ":"), end, found->column);
+        }
+        to = append_text(to, end, ": ");
+    }
+    append_text(to, end, found->message);
+}
+
+/* Every thread that finds nothing loaded loads for itself; one publishes, the others throw theirs away. No lock can be
+ * left behind in a forked child that way. */
+static void load_policy(void)
+{
+    struct policy_fault found = {0};
+    const char *wrong = environment_fault();
+    struct policy *mine = NULL;
+    if (wrong)
+        append_text(found.message, found.message + sizeof found.message, wrong);
+    else
+        mine = settings_load_policy(environment.policy[0] ? environment.policy : NULL, &found);
+    int state = mine ? 1 : 2;
+    if (!mine) /* audit goes on with the built-in policy; the fault is kept beside it */
+        mine = policy_load(NULL, 0, &(struct policy_fault){0});
+    const struct policy *none = NULL;
+    if (!__atomic_compare_exchange_n(&loaded_policy, &none, mine, false, __ATOMIC_ACQ_REL, __ATOMIC_ACQUIRE)) {
+        policy_free(mine);
+        return;
+    }
+    if (state == 2) {
+        fault = found;
+        note_fault(&found);
+    }
+    __atomic_store_n(&policy_state, state, __ATOMIC_RELEASE);
+}
+
+static int policy_ready(void)
+{
+    int state = __atomic_load_n(&policy_state, __ATOMIC_ACQUIRE);
+    if (!state) {
+        load_policy();
+        /* Another thread published but has not said how it went: a matter of a few instructions. */
+        while (!(state = __atomic_load_n(&policy_state, __ATOMIC_ACQUIRE)))
+            raw_syscall6(SYS_sched_yield, 0, 0, 0, 0, 0, 0);
+    }
+    return state;
+}
+
+const char *guard_fault(void)
+{
+    return policy_ready() == 2 ? fault_text : NULL;
+}
+
+enum policy_mode guard_mode(void)
+{
+    int state = policy_ready();
+    const struct policy *policy = __atomic_load_n(&loaded_policy, __ATOMIC_ACQUIRE);
+    enum policy_mode asked = !strcmp(environment.mode, "audit")     ? MODE_AUDIT
+                             : !strcmp(environment.mode, "off")     ? MODE_OFF
+                             : !strcmp(environment.mode, "enforce") ? MODE_ENFORCE
+                                                                    : MODE_UNSET;
+    if (state == 2) /* a site policy that cannot be read might have been locked */
+        return asked == MODE_UNSET || !strcmp(fault.name, SETTINGS_SITE_POLICY) ? MODE_ENFORCE : asked;
+    enum policy_mode said = policy_mode(policy) == MODE_UNSET ? MODE_ENFORCE : policy_mode(policy);
+    if (asked == MODE_UNSET || (policy_locked(policy) && asked != MODE_ENFORCE))
+        return said;
+    return asked;
+}
+
+const struct policy *guard_policy(void)
+{
+    if (policy_ready() == 2) {
+        if (guard_mode() != MODE_AUDIT)
+            return NULL;
+        say_fault("audit goes on with the built-in policy: ", fault_text, 0);
+    }
+    return __atomic_load_n(&loaded_policy, __ATOMIC_ACQUIRE);
+}
+
+/* An allowed live effect is worth a record when somebody may want a rule for it one day. */
+static bool worth_recording(const struct subject *subject, const struct judgement *judgement)
+{
+    return judgement->decision != DECISION_ALLOW ||
+           (record_wanted() && (judgement->unlisted || subject->origin == ORIGIN_IPC || subject->origin == ORIGIN_CACHE));
+}
+
+enum decision guard_act(const struct subject *subject, const struct judgement *judgement, const struct frame *frames,
+                        unsigned frame_count, char *message, size_t size)
+{
+    if (!worth_recording(subject, judgement))
+        return DECISION_ALLOW;
+    bool denied = judgement->decision == DECISION_DENY, audit = guard_mode() == MODE_AUDIT;
+    const struct effect *effect = subject->effect;
+    struct frame walked[RECORD_FRAMES];
+    if (!frames) {
+        frame_count = frames_walk(walked, RECORD_FRAMES);
+        frames = walked;
+    }
+    char arguments[512], clause[512];
+    effect_render_arguments(effect, arguments, sizeof arguments);
+    policy_describe(effect, clause, sizeof clause);
+    struct record record = {
+        .event = effect_kind_name(effect->kind),
+        .decision = judgement->decision,
+        .rule = judgement->rule,
+        .severity = judgement->severity,
+        .effect = effect_kind_name(effect->kind),
+        .name = effect->name,
+        .arguments = effect->argument_count ? arguments : NULL,
+        .path = subject->path,
+        .format = effect->format,
+        .size = -1,
+        .origin = subject->origin,
+        .frames = frames,
+        .frame_count = frame_count,
+        .native = denied,
+        .why = judgement->why,
+    };
+    bool written = record_write(&record);
+    if (!denied) {
+        tally_add(judgement->decision == DECISION_WARN ? &tally.warned : NULL);
+        return !written && policy_log_required(guard_policy()) && !audit ? DECISION_DENY : judgement->decision;
+    }
+    tally_add(&tally.denied);
+    struct say_denial denial = {
+        .what = subject->path ? subject->path : subject->origin == ORIGIN_UNPICKLER ? "a pickle" : effect->name,
+        .clause = clause,
+        .rule = judgement->rule,
+        .frames = frames,
+        .frame_count = frame_count,
+        .would = audit,
+        .effect = judgement->attack ? NULL : effect_kind_name(effect->kind),
+        .name = effect->name,
+        .model = subject->model,
+        .revision = subject->revision,
+    };
+    say_denial(&denial);
+    if (message && size)
+        say_compose(&denial, message, size);
+    return audit ? DECISION_ALLOW : DECISION_DENY;
+}
+
+enum decision guard_decide(struct subject *subject, const struct frame *frames, unsigned frame_count, char *message,
+                           size_t size)
+{
+    struct judgement judgement;
+    const struct policy *policy = guard_policy();
+    if (guard_mode() == MODE_OFF)
+        return DECISION_ALLOW;
+    if (policy)
+        policy_judge(policy, subject, &judgement);
+    else
+        judgement = (struct judgement){.decision = DECISION_DENY, .rule = "guard-fault", .severity = "high",
+                                       .why = fault_text, .attack = true};
+    return guard_act(subject, &judgement, frames, frame_count, message, size);
+}
+
+static void record_start(void)
+{
+    struct record record = {.event = "start", .decision = DECISION_ALLOW, .size = -1};
+    char path[512];
+    long length = raw_readlinkat(AT_FDCWD, "/proc/self/exe", path, sizeof path - 1);
+    if (length > 0) {
+        path[length] = 0;
+        record.path = path;
+    }
+    record_write(&record);
+}
+
+/* Hooks called before this pass through (another library's constructor may come first). */
+__attribute__((constructor)) static void guard_start(void)
+{
+    guard_state_word = GUARD_BUSY;
+    environment_capture();
+    say_start();
+    process_id = raw_getpid();
+    void *page = raw_take(NULL, 4096);
+    if (page && raw_syscall6(SYS_madvise, (long)page, 4096, MADV_WIPEONFORK, 0, 0, 0) == 0) {
+        same_process = page;
+        *same_process = 1;
+    }
+    if (!real_resolve()) {
+        say_fault("loaded twice; this copy stands aside: ", environment.library, 0);
+        guard_state_word = GUARD_OFF;
+        return;
+    }
+    struct stat site;
+    if (!strcmp(environment.mode, "off") && raw_fstatat(AT_FDCWD, SETTINGS_SITE_POLICY, &site, 0) < 0) {
+        guard_state_word = GUARD_OFF;
+        return;
+    }
+    __atomic_store_n(&guard_state_word, GUARD_READY, __ATOMIC_RELEASE);
+    struct guard_section section = guard_enter();
+    audit_install();
+    if (record_wanted() && python_present() && guard_mode() != MODE_OFF)
+        record_start();
+    guard_leave(section);
+}
+
+__attribute__((destructor)) static void guard_end(void)
+{
+    if (guard_ready() && !guard_borrowed_memory() && (tally.denied || tally.warned))
+        say_summary(tally.judged, tally.denied, tally.warned, guard_mode() == MODE_AUDIT);
+}

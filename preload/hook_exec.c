@@ -1,0 +1,181 @@
+/* Starting programs. The child gets the guard back whatever environment the caller built; nothing of the caller's is
+ * edited, and all memory is the stack's or a mapping, because the caller may be a vfork child. */
+#define _GNU_SOURCE
+#include "environment.h"
+#include "guard.h"
+#include "raw.h"
+#include "real.h"
+
+#include <alloca.h>
+#include <errno.h>
+#include <stdarg.h>
+#include <unistd.h>
+
+/* Above this the new environment goes into a mapping: a thread's stack may be small. */
+#define STACK_SCRATCH (32u << 10)
+
+/* Evaluates `call` with `child` set to the environment for the child. The mapping outlives a successful exec by nothing,
+ * and is given back after a failed one or a spawn. */
+#define WITH_CHILD_ENVIRONMENT(envp, result, call)                                                          \
+    do {                                                                                                    \
+        char *const *child = (envp);                                                                        \
+        size_t scratch_size = guard_ready() ? environment_child_size(child) : 0;                            \
+        void *mapped = scratch_size > STACK_SCRATCH ? raw_take(NULL, scratch_size) : NULL;                  \
+        if (scratch_size && (mapped || scratch_size <= STACK_SCRATCH))                                      \
+            child = environment_child(child, mapped ? mapped : alloca(scratch_size));                       \
+        (result) = (call);                                                                                  \
+        int call_errno = errno;                                                                             \
+        if (mapped)                                                                                         \
+            raw_give(NULL, mapped, scratch_size);                                                           \
+        errno = call_errno;                                                                                 \
+    } while (0)
+
+/* A hook may be called by another library's constructor before ours ran. */
+static void need_real(void)
+{
+    if (!__atomic_load_n(&real.execve, __ATOMIC_ACQUIRE))
+        real_resolve();
+}
+
+int hook_execve(const char *path, char *const argv[], char *const envp[])
+{
+    int result;
+    need_real();
+    WITH_CHILD_ENVIRONMENT(envp, result, real.execve(path, argv, child));
+    return result;
+}
+
+int hook_execv(const char *path, char *const argv[])
+{
+    return hook_execve(path, argv, environ);
+}
+
+int hook_execvpe(const char *file, char *const argv[], char *const envp[])
+{
+    int result;
+    need_real();
+    WITH_CHILD_ENVIRONMENT(envp, result, real.execvpe(file, argv, child));
+    return result;
+}
+
+int hook_execvp(const char *file, char *const argv[])
+{
+    return hook_execvpe(file, argv, environ);
+}
+
+int hook_fexecve(int fd, char *const argv[], char *const envp[])
+{
+    int result;
+    need_real();
+    WITH_CHILD_ENVIRONMENT(envp, result, real.fexecve(fd, argv, child));
+    return result;
+}
+
+int hook_execveat(int dirfd, const char *path, char *const argv[], char *const envp[], int flags)
+{
+    int result;
+    need_real();
+    if (!real.execveat) {
+        errno = ENOSYS;
+        return -1;
+    }
+    WITH_CHILD_ENVIRONMENT(envp, result, real.execveat(dirfd, path, argv, child, flags));
+    return result;
+}
+
+int hook_posix_spawn(pid_t *pid, const char *path, const posix_spawn_file_actions_t *actions,
+                     const posix_spawnattr_t *attributes, char *const argv[], char *const envp[])
+{
+    int result;
+    need_real();
+    WITH_CHILD_ENVIRONMENT(envp, result, real.posix_spawn(pid, path, actions, attributes, argv, child));
+    return result;
+}
+
+int hook_posix_spawnp(pid_t *pid, const char *file, const posix_spawn_file_actions_t *actions,
+                      const posix_spawnattr_t *attributes, char *const argv[], char *const envp[])
+{
+    int result;
+    need_real();
+    WITH_CHILD_ENVIRONMENT(envp, result, real.posix_spawnp(pid, file, actions, attributes, argv, child));
+    return result;
+}
+
+/* Counts the arguments of an execl-style call up to and with the NULL. */
+static size_t count_arguments(va_list arguments)
+{
+    size_t count = 2;
+    while (va_arg(arguments, char *))
+        count++;
+    return count;
+}
+
+/* Fills `argv` and leaves `arguments` behind the NULL, where execle's envp is. */
+static void take_arguments(char **argv, const char *first, va_list *arguments)
+{
+    size_t i = 0;
+    argv[i++] = (char *)(uintptr_t)first;
+    while (argv[i - 1])
+        argv[i++] = va_arg(*arguments, char *);
+}
+
+/* execl, execlp and execle differ only in what they call with the array. */
+#define EXEC_LIST(last, call)                                          \
+    do {                                                               \
+        va_list list;                                                  \
+        va_start(list, last);                                          \
+        size_t count = (last) ? count_arguments(list) : 1;             \
+        va_end(list);                                                  \
+        char **argv = alloca(count * sizeof *argv);                    \
+        va_start(list, last);                                          \
+        take_arguments(argv, last, &list);                             \
+        int result = (call);                                           \
+        va_end(list);                                                  \
+        return result;                                                 \
+    } while (0)
+
+int hook_execl(const char *path, const char *argument, ...)
+{
+    EXEC_LIST(argument, hook_execve(path, argv, environ));
+}
+
+int hook_execlp(const char *file, const char *argument, ...)
+{
+    EXEC_LIST(argument, hook_execvpe(file, argv, environ));
+}
+
+int hook_execle(const char *path, const char *argument, ...)
+{
+    EXEC_LIST(argument, hook_execve(path, argv, va_arg(list, char *const *)));
+}
+
+/* system() and popen() take environ as it is: the shell is told to put back what is missing. */
+#define WITH_SHELL_COMMAND(command, result, call)                                                  \
+    do {                                                                                           \
+        const char *line = (command);                                                              \
+        size_t line_size = guard_ready() && line ? environment_shell_size(line) : 0;               \
+        char *mapped = line_size ? raw_take(NULL, line_size) : NULL;                               \
+        if (mapped)                                                                                \
+            line = environment_shell(line, mapped);                                                \
+        (result) = (call);                                                                         \
+        int call_errno = errno;                                                                    \
+        if (mapped)                                                                                \
+            raw_give(NULL, mapped, line_size);                                                     \
+        errno = call_errno;                                                                        \
+    } while (0)
+
+int hook_system(const char *command)
+{
+    int result;
+    need_real();
+    WITH_SHELL_COMMAND(command, result, real.system(line));
+    return result;
+}
+
+FILE *hook_popen(const char *command, const char *type)
+{
+    FILE *result;
+    need_real();
+    WITH_SHELL_COMMAND(command, result, real.popen(line, type));
+    return result;
+}

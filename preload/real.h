@@ -1,0 +1,33 @@
+/* The next definition of each hooked symbol, and the declarations of our own. */
+#ifndef GUARD_REAL_H
+#define GUARD_REAL_H
+
+#ifdef _FILE_OFFSET_BITS
+#error "the hooks are spelt out per symbol: build without _FILE_OFFSET_BITS"
+#endif
+
+#include <fcntl.h>
+#include <spawn.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <sys/types.h>
+#include <sys/uio.h>
+
+struct real {
+#define HOOK(family, ret, name, params) ret(*name) params;
+#include "hooks.def"
+};
+extern struct real real;
+/* real.syscall once more, where the assembly of hook_syscall.S finds it. */
+extern void *guard_real_syscall;
+
+/* `hook_open` is exported as `open`: guard's own code cannot call a hook by accident. */
+#define HOOK(family, ret, name, params) \
+    extern __attribute__((visibility("default"))) ret hook_##name params __asm__(#name);
+#include "hooks.def"
+
+/* Looks all of them up. False when a symbol leads back to ourselves (the library was loaded twice). Calls dlsym, which may
+ * allocate: from the constructor, or from a hook that has no raw system call to fall back on. Idempotent, thread-safe. */
+bool real_resolve(void);
+
+#endif

@@ -1,0 +1,39 @@
+/* Records: what was seen and judged, one JSON line each, handed to the kernel before the program goes on. */
+#ifndef GUARD_RECORD_H
+#define GUARD_RECORD_H
+
+#include "../policy/policy.h"
+#include "frames.h"
+#include "model.h"
+
+/* A line is cut to fit (fields are left out from the end, the JSON stays whole). One write each: with O_APPEND lines of
+ * several processes do not mix on local file systems. */
+#define RECORD_MAX 16384
+#define RECORD_FRAMES 16 /* Python frames in a record: enough to pass through the deepest from_pretrained to the script */
+
+/* NULL and 0 stand for unknown and come out as null. */
+struct record {
+    const char *event; /* "start", "load", "call", ... */
+    enum decision decision;
+    const char *rule, *severity, *effect, *name, *arguments, *path, *format;
+    int64_t size;       /* bytes, -1 unknown */
+    const char *sha256;
+    const struct model_identity *model;
+    const char *edge;   /* "declared", "pickled", "observed" */
+    enum origin origin;
+    const struct frame *frames;
+    unsigned frame_count;
+    bool native;        /* add the native stack: tens of microseconds */
+    const char *why;
+};
+
+/* Is anybody listening? */
+bool record_wanted(void);
+
+/* Writes it. False when it could not be written; said once on stderr. Async-signal-unsafe only by `native` (dladdr). */
+bool record_write(const struct record *record);
+
+/* How many could not be written by this process so far. */
+unsigned long record_lost(void);
+
+#endif

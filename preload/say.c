@@ -1,0 +1,246 @@
+#define _GNU_SOURCE
+#include "say.h"
+
+#include "environment.h"
+#include "raw.h"
+
+#include <errno.h>
+#include <string.h>
+
+/* Lines remembered for folding; a loop over one poisoned file must not flood a log. */
+#define SAY_FOLDED 32
+#define SAY_LINE 2048
+
+static struct stat standard[3];
+static bool terminal;
+static uint64_t said[SAY_FOLDED];
+static unsigned said_count, folded;
+
+void say_start(void)
+{
+    for (int fd = 1; fd <= 2; fd++)
+        if (raw_fstat(fd, &standard[fd]) < 0)
+            standard[fd].st_nlink = 0;
+    char termios[64]; /* struct termios of the kernel is 36 bytes */
+    terminal = raw_syscall6(SYS_ioctl, 2, 0x5401 /* TCGETS */, (long)termios, 0, 0, 0) == 0;
+}
+
+bool say_raw(int fd, const char *text, size_t length)
+{
+    struct stat now;
+    if (raw_fstat(fd, &now) < 0 || !standard[fd].st_nlink || now.st_dev != standard[fd].st_dev ||
+        now.st_ino != standard[fd].st_ino)
+        return false;
+    while (length) {
+        long wrote = raw_write(fd, text, length);
+        if (wrote == -EINTR)
+            continue;
+        if (wrote <= 0)
+            return false;
+        text += wrote;
+        length -= (size_t)wrote;
+    }
+    return true;
+}
+
+/* Text under construction; what does not fit is dropped. */
+struct line {
+    char *text;
+    size_t size, length;
+};
+
+static void put(struct line *line, const char *text)
+{
+    for (; *text && line->length + 1 < line->size; text++)
+        line->text[line->length++] = *text;
+    line->text[line->length] = 0;
+}
+
+/* Text that came from a file must not steer a terminal or forge a second line. */
+static void put_foreign(struct line *line, const char *text)
+{
+    static const char hex[] = "0123456789abcdef";
+    for (; *text && line->length + 5 < line->size; text++) {
+        unsigned char byte = (unsigned char)*text;
+        if (byte >= 0x20 && byte != 0x7f) {
+            line->text[line->length++] = *text;
+            continue;
+        }
+        line->text[line->length++] = '\\';
+        line->text[line->length++] = 'x';
+        line->text[line->length++] = hex[byte >> 4];
+        line->text[line->length++] = hex[byte & 15];
+    }
+    line->text[line->length] = 0;
+}
+
+static void put_unsigned(struct line *line, unsigned long number)
+{
+    char digits[24];
+    unsigned at = sizeof digits;
+    digits[--at] = 0;
+    do {
+        digits[--at] = (char)('0' + number % 10);
+    } while ((number /= 10));
+    put(line, digits + at);
+}
+
+/* Where an installed package's path begins: behind site-packages/ or dist-packages/. NULL for other files. */
+static const char *installed_part(const char *file)
+{
+    static const char *const folders[] = {"/site-packages/", "/dist-packages/"};
+    for (size_t i = 0; i < 2; i++) {
+        const char *found = strstr(file, folders[i]);
+        if (found)
+            return found + strlen(folders[i]);
+    }
+    return NULL;
+}
+
+static bool is_standard_library(const char *file)
+{
+    return file[0] == '<' || (!installed_part(file) && strstr(file, "/lib/python3"));
+}
+
+static void put_frame(struct line *line, const struct frame *frame)
+{
+    const char *name = installed_part(frame->file);
+    if (!name) {
+        name = strrchr(frame->file, '/');
+        name = name ? name + 1 : frame->file;
+    }
+    put_foreign(line, name);
+    if (frame->line > 0) {
+        put(line, ":");
+        put_unsigned(line, (unsigned long)frame->line);
+    }
+}
+
+/* The application's own line, the library that it called, and the library that acts: who asked, from the user's side. */
+static void put_asked_by(struct line *line, const struct frame *frames, unsigned count)
+{
+    int app = -1, entry = -1, actor = -1;
+    for (unsigned i = 0; i < count && app < 0; i++)
+        if (!is_standard_library(frames[i].file)) {
+            if (!installed_part(frames[i].file))
+                app = (int)i;
+            else
+                entry = (int)i;
+            if (actor < 0 && app < 0)
+                actor = (int)i;
+        }
+    const int shown[] = {app, entry, actor == entry ? -1 : actor};
+    const char *between = " asked by ";
+    for (size_t i = 0; i < 3; i++)
+        if (shown[i] >= 0) {
+            put(line, between);
+            put_frame(line, &frames[shown[i]]);
+            between = " <- ";
+        }
+}
+
+size_t say_compose(const struct say_denial *denial, char *buffer, size_t size)
+{
+    struct line line = {buffer, size, 0};
+    put(&line, denial->would ? "guard: would deny " : "guard: denied ");
+    put_foreign(&line, denial->what);
+    put(&line, ": ");
+    put_foreign(&line, denial->clause);
+    if (denial->rule) {
+        put(&line, " [");
+        put_foreign(&line, denial->rule);
+        put(&line, "]");
+    }
+    put_asked_by(&line, denial->frames, denial->frame_count);
+    return line.length;
+}
+
+/* FNV-1a: only to tell lines apart. */
+static bool say_first_time(const char *text)
+{
+    uint64_t hash = 0xcbf29ce484222325u;
+    for (; *text; text++)
+        hash = (hash ^ (unsigned char)*text) * 0x100000001b3u;
+    unsigned count = __atomic_load_n(&said_count, __ATOMIC_RELAXED);
+    for (unsigned i = 0; i < count && i < SAY_FOLDED; i++)
+        if (__atomic_load_n(&said[i], __ATOMIC_RELAXED) == hash) {
+            __atomic_fetch_add(&folded, 1, __ATOMIC_RELAXED);
+            return false;
+        }
+    unsigned at = __atomic_fetch_add(&said_count, 1, __ATOMIC_RELAXED);
+    __atomic_store_n(&said[at % SAY_FOLDED], hash, __ATOMIC_RELAXED);
+    return true;
+}
+
+static bool quiet(void)
+{
+    return !strcmp(environment.quiet, "1");
+}
+
+void say_denial(const struct say_denial *denial)
+{
+    char text[SAY_LINE];
+    if (quiet())
+        return;
+    struct line line = {text, sizeof text - 1, 0};
+    line.length = say_compose(denial, text, sizeof text - 1);
+    if (!say_first_time(text))
+        return;
+    put(&line, "\n");
+    if (denial->effect) {
+        put(&line, "guard: to allow: guard policy add --to ");
+        put_foreign(&line, environment.policy[0] ? environment.policy : "policy.json");
+        put(&line, " ");
+        put(&line, denial->effect);
+        put(&line, " '");
+        put_foreign(&line, denial->name);
+        put(&line, "'");
+        if (denial->model && denial->model[0]) {
+            put(&line, " --model '");
+            put_foreign(&line, denial->model);
+            if (denial->revision && denial->revision[0]) {
+                put(&line, "@");
+                put_foreign(&line, denial->revision);
+            }
+            put(&line, "'");
+        }
+        put(&line, "\n");
+    }
+    say_raw(2, text, line.length);
+}
+
+void say_fault(const char *what, const char *subject, int error)
+{
+    char text[SAY_LINE];
+    struct line line = {text, sizeof text, 0};
+    put(&line, "guard: ");
+    put(&line, what);
+    put_foreign(&line, subject);
+    if (error) {
+        put(&line, ": ");
+        const char *description = strerrordesc_np(error);
+        put(&line, description ? description : "unknown error");
+    }
+    put(&line, "\n");
+    if (say_first_time(text))
+        say_raw(2, text, line.length);
+}
+
+void say_summary(unsigned long judged, unsigned long denied, unsigned long warned, bool audit)
+{
+    char text[SAY_LINE];
+    if (!terminal || quiet() || (!denied && !warned))
+        return;
+    struct line line = {text, sizeof text, 0};
+    put(&line, "guard: ");
+    put_unsigned(&line, judged);
+    put(&line, judged == 1 ? " file judged, " : " files judged, ");
+    put_unsigned(&line, denied);
+    put(&line, audit ? " would be denied, " : " denied, ");
+    put_unsigned(&line, warned);
+    put(&line, warned == 1 ? " warning" : " warnings");
+    put(&line, environment.log[0] ? "; see " : "; set GUARD_LOG to record them");
+    put_foreign(&line, environment.log);
+    put(&line, "\n");
+    say_raw(2, text, line.length);
+}
