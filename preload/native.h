@@ -1,7 +1,7 @@
 /* The calling thread's native stack, by libunwind.
  *
  * libunwind is linked in and cut off from the outside (unwind_wrap.c): it opens no descriptor, never aborts, calls none of
- * our hooks, and reads memory only within this thread's stack and the loaded objects. */
+ * our hooks, and reads no memory that is not there. */
 #ifndef GUARD_NATIVE_H
 #define GUARD_NATIVE_H
 
@@ -9,16 +9,20 @@
 #include <stddef.h>
 #include <stdint.h>
 
+/* Finds the loader's lock-free look-up (glibc 2.35 and later). From the constructor: uses dlsym. Without it walks work by
+ * dl_iterate_phdr, which takes a lock of the loader's. */
+void native_prepare(void);
+
 struct native_frame {
     uintptr_t ip;    /* return address, or where the innermost frame is */
     uintptr_t start; /* where its function starts by its unwind information; 0: unknown */
     uintptr_t end;   /* behind its function; 0: unknown */
-    uintptr_t cfa;   /* the stack pointer of its caller: the return address is stored just below */
+    uintptr_t cfa;   /* the stack pointer of its caller; 0: unknown */
 };
 
 struct native_walk {
     unsigned count;
-    bool complete; /* the walk reached the thread's first frame */
+    bool complete; /* the thread's first frame was reached, by unwind information alone (no guess on the way) */
 };
 
 /* Fills at most `max` frames, innermost (the caller of native_walk) first. `details`: fill start and end as well, which

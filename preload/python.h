@@ -24,6 +24,7 @@ typedef int (*python_audit_hook)(const char *event, struct py_object *arguments,
     X(void *, PyGILState_GetThisThreadState, (void)) \
     X(void, Py_IncRef, (struct py_object *object)) \
     X(void, Py_DecRef, (struct py_object *object)) \
+    X(struct py_object *, PyObject_Type, (struct py_object *object)) \
     X(struct py_object *, PySys_GetObject, (const char *name)) \
     X(struct py_object *, PyImport_ImportModule, (const char *name)) \
     X(struct py_object *, PyObject_GetAttrString, (struct py_object *object, const char *name)) \
@@ -38,8 +39,7 @@ typedef int (*python_audit_hook)(const char *event, struct py_object *arguments,
     X(int, PyTuple_SetItem, (struct py_object *tuple, ptrdiff_t index, struct py_object *item)) \
     X(struct py_object *, PyList_GetItem, (struct py_object *list, ptrdiff_t index)) \
     X(ptrdiff_t, PyList_Size, (struct py_object *list)) \
-    X(struct py_object *, PyUnicode_FromString, (const char *text)) \
-    X(struct py_object *, PyUnicode_InternFromString, (const char *text)) \
+    X(struct py_object *, PyUnicode_DecodeUTF8, (const char *text, ptrdiff_t size, const char *errors)) \
     X(const char *, PyUnicode_AsUTF8AndSize, (struct py_object *unicode, ptrdiff_t *size)) \
     X(struct py_object *, PyBytes_FromStringAndSize, (const char *bytes, ptrdiff_t size)) \
     X(char *, PyBytes_AsString, (struct py_object *bytes)) \
@@ -85,12 +85,17 @@ const struct python *python_api(void);
 /* Does this process hold an interpreter? Async-safe. */
 bool python_present(void);
 
-/* False from the moment the interpreter begins to end; nothing of `struct python` may then be used any more. */
+/* False before the interpreter runs and from the moment it begins to end; nothing of `struct python` may then be used.
+ * Async-safe. The audit hook says when the end begins, and when an embedding program starts anew. */
 bool python_usable(void);
 void python_ended(void);
+void python_began(void);
 
 /* The attribute as a new reference, or NULL with the error cleared. */
 struct py_object *python_attribute(struct py_object *object, const char *name);
+
+/* Gives a reference back; NULL is allowed. */
+void python_release(struct py_object *object);
 
 /* An exception under way, put aside so that the API may be used, and put back by python_error_restore(). */
 struct python_error {
@@ -99,10 +104,11 @@ struct python_error {
 void python_error_save(struct python_error *error);
 void python_error_restore(struct python_error *error);
 
-/* Raises PermissionError(EACCES, message). Returns -1, which is what an audit hook returns to say no. */
+/* Raises PermissionError(message). Returns -1, which is what an audit hook returns to say no. */
 int python_deny(const char *message);
 
-/* Is `object` exactly of, or derived from, the type? */
+/* The type of `object`, borrowed. Is `object` (NULL: no) exactly of, or derived from, the type? */
+struct py_object *python_type(struct py_object *object);
 bool python_is(struct py_object *object, struct py_object *type);
 bool python_is_kind(struct py_object *object, struct py_object *type);
 

@@ -1,0 +1,291 @@
+#define _GNU_SOURCE
+#include "native.h"
+
+#include "guard.h"
+#include "native_abort.h"
+#include "raw.h"
+
+#include <dlfcn.h>
+#include <elf.h>
+#include <errno.h>
+#include <link.h>
+#include <signal.h>
+#include <string.h>
+
+#define UNW_LOCAL_ONLY
+#include <libunwind.h>
+
+/* libunwind keeps it for its own remote access, which is what its own header for such uses would declare. */
+extern int UNW_OBJ(dwarf_search_unwind_table)(unw_addr_space_t space, unw_word_t ip, unw_dyn_info_t *table,
+                                              unw_proc_info_t *procedure, int need_unwind_info, void *context);
+
+/* --- one walk at a time ---------------------------------------------------------------------------------------------- */
+
+/* Process and thread id of the walker, 0 when nobody walks. A copy that fork made of another thread's lock names another
+ * process, and is taken over. */
+static uint64_t walker;
+
+/* What the walk under way found out; the holder of the lock alone uses it. */
+static uintptr_t readable_low, readable_high; /* pages proved readable */
+static bool guessed;                          /* a frame had no unwind information */
+static void *abort_point[5];
+
+/* A walk takes tens of microseconds; after so many yields the holder was stopped (a debugger, a signal handler that waits). */
+#define WALKER_YIELDS 20000u
+
+static bool walker_enter(bool *inherited)
+{
+    uint32_t process = (uint32_t)raw_getpid(), thread = (uint32_t)raw_gettid();
+    uint64_t self = (uint64_t)process << 32 | thread;
+    *inherited = false;
+    for (unsigned i = 0; i < WALKER_YIELDS; i++) {
+        uint64_t holder = 0;
+        if (__atomic_compare_exchange_n(&walker, &holder, self, false, __ATOMIC_ACQUIRE, __ATOMIC_RELAXED))
+            return true;
+        if (holder == self)
+            return false; /* a signal handler on top of a walk */
+        if (holder >> 32 != process) {
+            *inherited = true;
+            if (__atomic_compare_exchange_n(&walker, &holder, self, false, __ATOMIC_ACQUIRE, __ATOMIC_RELAXED))
+                return true;
+        }
+        raw_syscall6(SYS_sched_yield, 0, 0, 0, 0, 0, 0);
+    }
+    return false;
+}
+
+static void walker_leave(void)
+{
+    __atomic_store_n(&walker, 0, __ATOMIC_RELEASE);
+}
+
+void native_abort(void)
+{
+    __builtin_longjmp(abort_point, 1);
+}
+
+/* --- what libunwind asks for ----------------------------------------------------------------------------------------- */
+
+#define PAGE 4096u /* no larger than any page of the machine */
+
+/* The kernel reads the new mask before it looks at `how`: EFAULT or EINVAL, and no effect either way. */
+static bool page_readable(uintptr_t address)
+{
+    return raw_syscall6(SYS_rt_sigprocmask, -1, (long)(address & ~(uintptr_t)7), 0, 8, 0, 0) != -EFAULT;
+}
+
+/* May the 8 bytes at `address` be read? The stack is read upwards, so that the proved range grows page by page. */
+static bool word_readable(uintptr_t address)
+{
+    uintptr_t first = address & ~(uintptr_t)(PAGE - 1), last = (address + 7) & ~(uintptr_t)(PAGE - 1);
+    if (first < PAGE || last < first)
+        return false;
+    for (uintptr_t page = first; page <= last; page += PAGE) {
+        if (page >= readable_low && page < readable_high)
+            continue;
+        if (!page_readable(page))
+            return false;
+        if (page == readable_high) {
+            readable_high = page + PAGE;
+        } else {
+            readable_low = page;
+            readable_high = page + PAGE;
+        }
+    }
+    return true;
+}
+
+static int access_memory(unw_addr_space_t space, unw_word_t address, unw_word_t *value, int write, void *context)
+{
+    (void)space, (void)context;
+    if (write != 0 || !word_readable(address))
+        return -UNW_EINVAL;
+    memcpy(value, (const void *)address, sizeof(*value));
+    return 0;
+}
+
+/* An object's .eh_frame_hdr, and where the object lies. */
+struct unwind_table {
+    const unsigned char *header;
+    uintptr_t start, end;
+};
+
+#ifdef DLFO_EH_SEGMENT_TYPE
+static int (*find_object)(void *address, struct dl_find_object *result); /* glibc 2.35 and later: takes no lock */
+
+static bool table_by_object(uintptr_t ip, struct unwind_table *table)
+{
+    struct dl_find_object object;
+    if (find_object == NULL || find_object((void *)ip, &object) != 0 || object.dlfo_eh_frame == NULL)
+        return false;
+    table->header = object.dlfo_eh_frame;
+    table->start = (uintptr_t)object.dlfo_map_start;
+    table->end = (uintptr_t)object.dlfo_map_end;
+    return true;
+}
+#endif
+
+struct table_search {
+    uintptr_t ip;
+    struct unwind_table *table;
+};
+
+static int table_visit(struct dl_phdr_info *object, size_t size, void *data)
+{
+    const struct table_search *search = data;
+    const ElfW(Phdr) *header = NULL;
+    bool found = false;
+    (void)size;
+    for (ElfW(Half) i = 0; i < object->dlpi_phnum; i++) {
+        const ElfW(Phdr) *segment = &object->dlpi_phdr[i];
+        uintptr_t start = object->dlpi_addr + segment->p_vaddr;
+        if (segment->p_type == PT_LOAD && search->ip - start < segment->p_memsz) {
+            search->table->start = start;
+            search->table->end = start + segment->p_memsz;
+            found = true;
+        } else if (segment->p_type == PT_GNU_EH_FRAME) {
+            header = segment;
+        }
+    }
+    if (!found)
+        return 0;
+    search->table->header = header == NULL ? NULL : (const unsigned char *)(object->dlpi_addr + header->p_vaddr);
+    return 1;
+}
+
+static bool table_find(uintptr_t ip, struct unwind_table *table)
+{
+#ifdef DLFO_EH_SEGMENT_TYPE
+    if (find_object != NULL)
+        return table_by_object(ip, table);
+#endif
+    struct table_search search = {ip, table};
+    table->header = NULL;
+    return dl_iterate_phdr(table_visit, &search) == 1 && table->header != NULL;
+}
+
+/* .eh_frame_hdr as every linker of today writes it: version 1, a pc-relative pointer to .eh_frame, a 32-bit count, and a
+ * sorted table relative to the header (LSB Core, "Exception Frames"). Anything else counts as no information. */
+static int find_procedure(unw_addr_space_t space, unw_word_t ip, unw_proc_info_t *procedure, int need_unwind_info,
+                          void *context)
+{
+    struct unwind_table table;
+    uint32_t count;
+    if (!table_find(ip, &table) || table.header[0] != 1 || table.header[1] != 0x1B || table.header[2] != 0x03 ||
+        table.header[3] != 0x3B) {
+        guessed = true;
+        return -UNW_ENOINFO;
+    }
+    memcpy(&count, table.header + 8, sizeof(count));
+    unw_dyn_info_t information;
+    memset(&information, 0, sizeof(information));
+    information.format = UNW_INFO_FORMAT_REMOTE_TABLE;
+    information.start_ip = table.start;
+    information.end_ip = table.end;
+    information.u.rti.segbase = (unw_word_t)table.header;
+    information.u.rti.table_data = (unw_word_t)(table.header + 12);
+    information.u.rti.table_len = (unw_word_t)count * 8 / sizeof(unw_word_t);
+    memset(procedure, 0, sizeof(*procedure));
+    int result = UNW_OBJ(dwarf_search_unwind_table)(space, ip, &information, procedure, need_unwind_info, context);
+    if (result < 0)
+        guessed = true;
+    return result;
+}
+
+void native_prepare(void)
+{
+#ifdef DLFO_EH_SEGMENT_TYPE
+    void *address = dlsym(RTLD_DEFAULT, "_dl_find_object");
+    memcpy(&find_object, &address, sizeof(find_object));
+#endif
+}
+
+static void prepare(void)
+{
+    static bool done; /* under the walker's lock */
+    if (done)
+        return;
+    done = true;
+    unw_accessors_t *accessors = unw_get_accessors(unw_local_addr_space);
+    accessors->access_mem = access_memory;
+    accessors->find_proc_info = find_procedure;
+    /* States of that many call sites are kept, so that a deep Python stack is unwound from memory. */
+    unw_set_cache_size(unw_local_addr_space, 1024, 0);
+}
+
+/* --- the walk -------------------------------------------------------------------------------------------------------- */
+
+static struct native_walk walk(struct native_frame *frames, unsigned max, bool details)
+{
+    struct native_walk result = {0, false};
+    unw_context_t context;
+    unw_cursor_t cursor;
+    if (unw_getcontext(&context) != 0 || unw_init_local(&cursor, &context) != 0)
+        return result;
+    for (;;) {
+        unw_word_t ip = 0, sp = 0;
+        if (unw_get_reg(&cursor, UNW_REG_IP, &ip) != 0 || ip == 0) {
+            result.complete = !guessed;
+            return result;
+        }
+        if (result.count == max)
+            return result;
+        struct native_frame *frame = &frames[result.count++];
+        *frame = (struct native_frame){.ip = ip};
+        unw_proc_info_t procedure;
+        if (details && unw_get_proc_info(&cursor, &procedure) == 0) {
+            frame->start = procedure.start_ip;
+            frame->end = procedure.end_ip;
+        }
+        int step = unw_step(&cursor);
+        if (step <= 0) {
+            result.complete = step == 0 && !guessed;
+            return result;
+        }
+        if (unw_get_reg(&cursor, UNW_REG_SP, &sp) == 0)
+            frame->cfa = sp;
+    }
+}
+
+/* Apart from native_walk, and with its result in memory: what lives across the jump must not lie in registers. */
+static __attribute__((noinline)) void walk_or_abort(struct native_frame *frames, unsigned max, bool details,
+                                                    volatile struct native_walk *result)
+{
+    result->count = 0;
+    result->complete = false;
+    if (__builtin_setjmp(abort_point) != 0)
+        return;
+    struct native_walk walked = walk(frames, max, details);
+    result->count = walked.count;
+    result->complete = walked.complete;
+}
+
+struct native_walk native_walk(struct native_frame *frames, unsigned max, bool details)
+{
+    volatile struct native_walk result = {0, false};
+    bool inherited;
+    int saved_errno = errno;
+    /* A vfork child walks on its parent's memory, lock included: leave both alone. */
+    if (!guard_borrowed_memory() && walker_enter(&inherited)) {
+        prepare();
+        if (inherited)
+            unw_flush_cache(unw_local_addr_space, 0, 0);
+        readable_low = readable_high = 0;
+        guessed = false;
+        walk_or_abort(frames, max, details, &result);
+        walker_leave();
+    }
+    errno = saved_errno;
+    return (struct native_walk){result.count, result.complete};
+}
+
+struct native_symbol native_name(uintptr_t ip)
+{
+    struct native_symbol name = {NULL, NULL};
+    Dl_info information;
+    if (dladdr((const void *)ip, &information) != 0) {
+        name.object = information.dli_fname;
+        name.symbol = information.dli_sname;
+    }
+    return name;
+}

@@ -1,0 +1,156 @@
+#define _GNU_SOURCE
+#include "python.h"
+
+#include <dlfcn.h>
+#include <errno.h>
+
+static struct python python;
+static bool python_complete; /* set once, with release, after `python` was filled */
+static bool python_over;
+
+static bool look_up(void *slot, const char *name)
+{
+    void *address = dlsym(RTLD_DEFAULT, name);
+    __builtin_memcpy(slot, &address, sizeof(address));
+    return address != NULL;
+}
+
+/* "3.11.7 (main, ...)": the digits behind "3.", from 8 on. */
+static int minor_version(const char *text)
+{
+    if (text[0] != '3' || text[1] != '.')
+        return 0;
+    int minor = 0;
+    for (text += 2; *text >= '0' && *text <= '9' && minor < 1000; text++)
+        minor = minor * 10 + (*text - '0');
+    return minor >= 8 ? minor : 0;
+}
+
+const struct python *python_find(void)
+{
+    if (__atomic_load_n(&python_complete, __ATOMIC_ACQUIRE))
+        return &python;
+    /* Most programs hold no Python: one look-up tells. */
+    void *probe = NULL;
+    if (!look_up(&probe, "PySys_AddAuditHook"))
+        return NULL;
+    bool all = true;
+#define X(result, name, parameters) all = look_up(&python.name, #name) && all;
+    PYTHON_FUNCTIONS(X)
+#undef X
+#define X(name) all = look_up(&python.name, #name) && all;
+    PYTHON_TYPES(X)
+    PYTHON_EXCEPTIONS(X)
+#undef X
+    if (!look_up(&python.is_finalizing, "Py_IsFinalizing"))
+        look_up(&python.is_finalizing, "_Py_IsFinalizing");
+    look_up(&python.runtime, "_PyRuntime");
+    if (!all)
+        return NULL;
+    python.minor = minor_version(python.Py_GetVersion());
+    if (python.minor == 0)
+        return NULL;
+    __atomic_store_n(&python_complete, true, __ATOMIC_RELEASE);
+    return &python;
+}
+
+const struct python *python_api(void)
+{
+    return __atomic_load_n(&python_complete, __ATOMIC_ACQUIRE) ? &python : NULL;
+}
+
+bool python_present(void)
+{
+    return python_api() != NULL;
+}
+
+bool python_usable(void)
+{
+    const struct python *api = python_api();
+    return api != NULL && !__atomic_load_n(&python_over, __ATOMIC_ACQUIRE) && api->Py_IsInitialized() != 0 &&
+           !(api->is_finalizing != NULL && api->is_finalizing() != 0);
+}
+
+void python_ended(void)
+{
+    __atomic_store_n(&python_over, true, __ATOMIC_RELEASE);
+}
+
+void python_began(void)
+{
+    __atomic_store_n(&python_over, false, __ATOMIC_RELEASE);
+}
+
+struct py_object *python_attribute(struct py_object *object, const char *name)
+{
+    if (object == NULL)
+        return NULL;
+    struct py_object *value = python.PyObject_GetAttrString(object, name);
+    if (value == NULL)
+        python.PyErr_Clear();
+    return value;
+}
+
+void python_release(struct py_object *object)
+{
+    if (object != NULL)
+        python.Py_DecRef(object);
+}
+
+void python_error_save(struct python_error *error)
+{
+    python.PyErr_Fetch(&error->type, &error->value, &error->traceback);
+}
+
+void python_error_restore(struct python_error *error)
+{
+    python.PyErr_Restore(error->type, error->value, error->traceback);
+}
+
+int python_deny(const char *message)
+{
+    /* PermissionError(EACCES, text) would show as "[Errno 13] guard: ..."; users and tests look for the text itself. */
+    struct py_object *text = python.PyUnicode_DecodeUTF8(message, (ptrdiff_t)__builtin_strlen(message), "replace");
+    if (text != NULL) {
+        python.PyErr_SetObject(*python.PyExc_PermissionError, text);
+        python.Py_DecRef(text);
+    }
+    return -1;
+}
+
+bool python_is(struct py_object *object, struct py_object *type)
+{
+    return object != NULL && python_type(object) == type;
+}
+
+struct py_object *python_type(struct py_object *object)
+{
+    /* PyObject_Type() would do, with a reference to give back; the type is never NULL and lives as long as the object. */
+    struct py_object *type = python.PyObject_Type(object);
+    python.Py_DecRef(type);
+    return type;
+}
+
+bool python_is_kind(struct py_object *object, struct py_object *type)
+{
+    return object != NULL && python.PyType_IsSubtype(python_type(object), type) != 0;
+}
+
+const char *python_text(struct py_object *object)
+{
+    if (!python_is_kind(object, python.PyUnicode_Type))
+        return NULL;
+    ptrdiff_t length = 0;
+    const char *text = python.PyUnicode_AsUTF8AndSize(object, &length);
+    if (text == NULL)
+        python.PyErr_Clear(); /* lone surrogates have no UTF-8 */
+    return text;
+}
+
+struct py_object *python_module(const char *name)
+{
+    struct py_object *modules = python.PySys_GetObject("modules");
+    if (!python_is_kind(modules, python.PyDict_Type))
+        return NULL;
+    return python.PyDict_GetItemString(modules, name);
+}
