@@ -1,11 +1,26 @@
-/* Model configs: JSON whose meaning hangs on its name and on the folder it lies in. */
+/* Model configs in JSON: which other models they name, which code they ask for, which files they point at.
+ *
+ * A config is read as text with Python's meaning of JSON (json.h). What a key means mostly does not hang on the file: the
+ * libraries hand nested objects around, so keys are recognised at any depth. Where it does hang on the file
+ * ("adapters" is a word of its own only in an adapter_config.json), the file's name decides, as it does for the loader. */
 #ifndef GUARD_CONFIG_H
 #define GUARD_CONFIG_H
 
 #include "format.h"
 
-/* Analyses `source` as the config that scan->request->path names. Called at depth 0, in a model root only. False: that
- * name is no config, or the bytes are not its format; nothing was reported. */
+/* Analyses `source`, the whole file, as the config that scan->request->path (which must not be NULL) says it is. False
+ * when it is no JSON text and nothing was reported; then other readers may have it. Every reading of a duplicate key is
+ * reported, and `malformed` with it. Names with which effects are reported:
+ *
+ *   DEPEND     the model, as written; field and revision filled in
+ *   CODE       "auto_map", "custom_pipelines", "custom_generate", "custom-pipeline", "hub-kernel" with the reference as the
+ *              argument; "template-escape"; and, as only attacks have them, "config-trust-remote-code",
+ *              "config-attn-internal", "config-experts-internal"
+ *   IMPORT     a module, or a class that is looked up in one
+ *   CALL       a callable that the library calls
+ *   READ       a path that leaves the model's folder
+ *   MALFORMED  "json-duplicate-key", "json-depth"
+ *   OPAQUE     "config-size": a config larger than LIMIT_CONFIG */
 bool config_run(struct scan *scan, const struct source *source);
 
 #endif

@@ -26,5 +26,12 @@
 #define LIMIT_MEMBERS 1000000u
 /* JSON nesting; Python's json module raises RecursionError near 1000. */
 #define LIMIT_JSON_DEPTH 1000u
+/* A JSON text that is still looked at as a config. The largest that libraries read whole (tokenizer.json of a big
+ * vocabulary) have some 35 MB; data sets written as JSON lie in model folders too, and would take seconds. */
+#define LIMIT_CONFIG (64u << 20)
+/* Objects within objects of a config that wait for a "revision" or a class beside what they name; real ones nest 2. */
+#define LIMIT_CONFIG_PAIRS 8u
+/* The way to a value in a config, as messages show it. */
+#define LIMIT_FIELD 512
 
 #endif

@@ -7,7 +7,6 @@
 struct judging {
     const struct judge_request *request;
     struct judged *judged;
-    size_t denials; /* findings that are denials */
 };
 
 static bool same_text(const char *a, const char *b)
@@ -117,14 +116,12 @@ static enum scan_answer judge_effect(void *context, const struct effect *effect)
         for (size_t i = 0; i < judged->count; i++)
             if (finding_same(&judged->findings[i], effect, &judgement))
                 return judgement.whatever_arguments && !edge ? SCAN_SETTLED : SCAN_GO_ON;
-        struct finding *room = finding_room(judged, weight(judgement.decision, judgement.attack));
-        if (room) {
+        unsigned wanted = weight(judgement.decision, judgement.attack);
+        struct finding *room = finding_room(judged, wanted);
+        if (room)
             finding_fill(room, effect, &judgement, edge);
-            judging->denials += judgement.decision == DECISION_DENY;
-        }
-        /* All that is kept is a denial: nothing further can change the verdict or its reasons. */
-        if (judging->denials >= JUDGED_FINDINGS)
-            return SCAN_STOP;
+        else if (wanted == weight(DECISION_DENY, true))
+            return SCAN_STOP; /* nothing further can change the verdict or its reasons */
     }
     /* Edges are told apart by their target, which is an argument. */
     return judgement.whatever_arguments && !edge ? SCAN_SETTLED : SCAN_GO_ON;

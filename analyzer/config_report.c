@@ -1,0 +1,206 @@
+#include "config_report.h"
+
+#include <string.h>
+
+const struct config_key config_pair_base = {NULL, CONFIG_BASE, CONFIG_FILE_ANY, false, NULL};
+const struct config_key config_pair_library = {NULL, CONFIG_LIBRARY, CONFIG_FILE_ANY, false, NULL};
+const struct config_key config_pair_class = {NULL, CONFIG_CLASS, CONFIG_FILE_ANY, false, NULL};
+
+void config_is(struct config *config)
+{
+    if (!config->said)
+        scan_is(config->scan, CONFIG_FORMAT);
+    config->said = true;
+}
+
+/* Reports with the way to the present value, unless the effect brings its own. */
+static void config_report(struct config *config, struct effect *effect)
+{
+    char field[LIMIT_FIELD];
+
+    if (config->scan->stopped)
+        return;
+    config_is(config);
+    if (!effect->field) {
+        json_path(&config->json, field, sizeof(field));
+        effect->field = field;
+        effect->offset = config->json.offset;
+    }
+    (void)scan_report(config->scan, CONFIG_FORMAT, effect);
+}
+
+void config_report_target(struct config *config, const char *text, bool split)
+{
+    char target[LIMIT_NAME + 8];
+    struct effect effect = {.kind = EFFECT_DEPEND, .name = target, .how = DEPEND_DECLARED};
+    size_t length = strnlen(text, sizeof(target) - 1);
+
+    memcpy(target, text, length);
+    target[length] = '\0';
+    if (split) {
+        char *at = memchr(target, '@', length);
+        char *slash = memchr(target, '/', length);
+        char *colon = slash ? strchr(slash, ':') : NULL;
+        if (colon)
+            *colon = '\0';
+        if (at) {
+            *at = '\0';
+            effect.revision = at + 1;
+        }
+    }
+    if (target[0] != '\0')
+        config_report(config, &effect);
+}
+
+void config_report_code(struct config *config, const char *token, const char *text)
+{
+    char shown[LIMIT_ARGUMENT_TEXT];
+    size_t length = text ? strnlen(text, sizeof(shown) - 1) : 0;
+    struct argument argument = {.kind = ARGUMENT_STRING, .text = shown};
+    struct effect effect = {.kind = EFFECT_CODE, .name = token, .arguments = &argument, .argument_count = text ? 1 : 0,
+                            .argument_known = true};
+
+    if (text)
+        memcpy(shown, text, length);
+    shown[length] = '\0';
+    config_report(config, &effect);
+}
+
+/* dynamic_module_utils.py: a class reference is split at "--", and what stands before is another repository. */
+void config_report_reference(struct config *config, const char *token, const char *text)
+{
+    char repository[LIMIT_NAME + 8];
+    const char *split = strstr(text, "--");
+
+    config_report_code(config, token, text);
+    if (!split && !strchr(text, '/'))
+        return;
+    size_t length = split ? (size_t)(split - text) : strlen(text);
+    memcpy(repository, text, length);
+    repository[length] = '\0';
+    config_report_target(config, repository, false);
+}
+
+void config_report_name(struct config *config, enum effect_kind kind, const char *name, bool arguments_known)
+{
+    struct effect effect = {.kind = kind, .name = name, .argument_known = arguments_known};
+
+    if (name[0] != '\0')
+        config_report(config, &effect);
+}
+
+static bool path_leaves(const char *path, bool absolute_counts)
+{
+    if (absolute_counts && path[0] == '/')
+        return true;
+    for (const char *part = path; part; part = strchr(part, '/')) {
+        part += *part == '/';
+        if (part[0] == '.' && part[1] == '.' && (part[2] == '/' || part[2] == '\0'))
+            return true;
+    }
+    return false;
+}
+
+void config_report_path(struct config *config, const char *path, bool absolute_counts)
+{
+    struct effect effect = {.kind = EFFECT_READ, .name = path};
+
+    if (config->json.cut)
+        effect.detail = "a path too long to be one";
+    else if (path_leaves(path, absolute_counts))
+        effect.detail = "the path leads out of the model's folder";
+    else
+        return;
+    config_report(config, &effect);
+}
+
+/* Reports what has come together and frees the pair's second half and target for a further reading. */
+static void pair_report(struct config *config, struct pair *pair)
+{
+    struct effect effect = {.field = pair->field, .offset = pair->offset};
+
+    if (!pair->first_there)
+        return;
+    if (pair->row->role == CONFIG_BASE) {
+        effect.kind = EFFECT_DEPEND;
+        effect.how = DEPEND_DECLARED;
+        effect.name = pair->first;
+        effect.revision = pair->second_there ? pair->second : NULL;
+        config_report(config, &effect);
+        return;
+    }
+    /* getattr() does not walk dots: a class with dots is its own qualified name. */
+    char name[2 * LIMIT_NAME + 24];
+    size_t length = strlen(pair->first), second = pair->second_there ? strlen(pair->second) : 0;
+    memcpy(name, pair->first, length);
+    if (second > 0) {
+        name[length++] = strchr(pair->second, '.') ? ':' : '.';
+        memcpy(name + length, pair->second, second);
+    }
+    name[length + second] = '\0';
+    struct argument argument = {.kind = ARGUMENT_STRING, .text = name};
+    effect.kind = pair->row->token ? EFFECT_CODE : EFFECT_IMPORT;
+    effect.name = pair->row->token ? pair->row->token : name;
+    if (pair->row->token) {
+        effect.arguments = &argument;
+        effect.argument_count = 1;
+        effect.argument_known = true;
+    }
+    config_report(config, &effect);
+}
+
+/* The pair of `row` in the object at hand; a new one when there is none yet; NULL when there is no room. */
+static struct pair *pair_find(struct config *config, const struct config_key *row)
+{
+    struct pair *room = NULL;
+
+    for (unsigned i = 0; i < LIMIT_CONFIG_PAIRS; i++) {
+        struct pair *pair = &config->pairs[i];
+        if (pair->row && pair->depth == config->json.depth && pair->row->role == row->role)
+            return pair;
+        if (!pair->row && !room)
+            room = pair;
+    }
+    if (room) {
+        room->row = row;
+        room->depth = config->json.depth;
+        room->first_there = room->second_there = false;
+    }
+    return room;
+}
+
+void config_pair_put(struct config *config, const struct config_key *row, bool second)
+{
+    struct json *json = &config->json;
+    struct pair *pair = pair_find(config, row);
+
+    if (!pair) {
+        if (!second && row->role == CONFIG_BASE)
+            config_report_target(config, json->text, false);
+        else if (!second)
+            config_report_name(config, EFFECT_IMPORT, json->text, false);
+        return;
+    }
+    if (second ? pair->second_there : pair->first_there)
+        pair_report(config, pair);
+    memcpy(second ? pair->second : pair->first, json->text, json->text_length + 1);
+    if (second) {
+        pair->second_there = json->text_length > 0;
+        return;
+    }
+    pair->first_there = json->text_length > 0;
+    pair->row = row;
+    pair->offset = json->offset;
+    json_path(json, pair->field, sizeof(pair->field));
+}
+
+void config_pairs_end(struct config *config, unsigned depth)
+{
+    for (unsigned i = 0; i < LIMIT_CONFIG_PAIRS; i++) {
+        struct pair *pair = &config->pairs[i];
+        if (pair->row && pair->depth > depth) {
+            pair_report(config, pair);
+            pair->row = NULL;
+        }
+    }
+}
