@@ -1,0 +1,118 @@
+"""Every row of hooks.def, called by its exact name, in every situation in which a program may call it."""
+import os
+import pathlib
+import pickle
+import re
+import subprocess
+
+import pytest
+
+ROOT = pathlib.Path(__file__).resolve().parents[2]
+LIBRARY = ROOT / "build" / "libguard.so"
+ROWS = re.findall(r"^(?:HOOK|MAYBE)\((\w+), [^,]+, (\w+), ", (ROOT / "preload" / "hooks.def").read_text(), re.M)
+# open_by_handle_at needs CAP_DAC_READ_SEARCH and a handle; openat2 is in no released libc that this runs on.
+UNCALLED = {"open_by_handle_at", "openat2"}
+READERS = [name for family, name in ROWS if family in ("open", "read", "map") and name not in UNCALLED]
+STARTERS = [name for family, name in ROWS if family == "exec"]
+
+
+class Payload:
+    def __reduce__(self):
+        return os.system, ("exit 0",)
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("hooks")
+    sources = ROOT / "tests" / "hooks"
+    subprocess.run(["gcc", "-shared", "-fPIC", "-o", folder / "libearly.so", sources / "early.c"], check=True)
+    for name in ("driver", "environment"):
+        subprocess.run(["gcc", "-rdynamic", "-pthread", "-o", folder / name, sources / f"{name}.c", "-ldl"], check=True)
+    (folder / "poisoned.pkl").write_bytes(pickle.dumps(Payload(), 2))
+    (folder / "clean.pkl").write_bytes(pickle.dumps([1, 2, 3], 2))
+    (folder / "text").write_text("no model at all\n")
+    return folder
+
+
+def drive(folder, situation, symbol, file, preload=(LIBRARY,), **environment):
+    run = subprocess.run([folder / "driver", situation, symbol, folder / file], capture_output=True, text=True, timeout=60,
+                         env={"LD_PRELOAD": ":".join(map(str, preload)), **environment} if preload else {})
+    assert run.returncode == 0, run.stdout + run.stderr
+    return run.stdout.strip(), run.stderr
+
+
+def test_table_is_read():
+    assert len(READERS) > 30 and len(STARTERS) == 13
+
+
+@pytest.mark.parametrize("symbol", READERS)
+def test_symbol(folder, symbol):
+    writes_only = symbol.startswith("creat")
+    expected = "bytes" if writes_only else "denied"
+    assert drive(folder, "plain", symbol, "poisoned.pkl", preload=())[0] == "bytes"
+    for situation in ("plain", "thread", "fork", "vfork"):
+        said, lines = drive(folder, situation, symbol, "poisoned.pkl")
+        assert said == expected, situation
+        assert writes_only or ("guard: denied" in lines and "posix.system" in lines), situation
+    for file in ("clean.pkl", "text"):
+        assert drive(folder, "plain", symbol, file) == ("bytes", "")
+    assert drive(folder, "plain", symbol, "poisoned.pkl", GUARD_MODE="audit")[0] == "bytes"
+    assert drive(folder, "plain", symbol, "poisoned.pkl", GUARD_MODE="off") == ("bytes", "")
+
+
+def test_hooks_before_our_constructor(folder):
+    assert drive(folder, "plain", "open64", "poisoned.pkl", preload=(LIBRARY, folder / "libearly.so"))[0] == "denied"
+    assert drive(folder, "plain", "open64", "poisoned.pkl", preload=(folder / "libearly.so", LIBRARY))[0] == "denied"
+
+
+def test_loaded_twice_stands_aside(folder, tmp_path):
+    copy = tmp_path / "libguard-copy.so"
+    copy.write_bytes(LIBRARY.read_bytes())
+    assert drive(folder, "plain", "open64", "poisoned.pkl", preload=(LIBRARY, copy))[0] == "denied"
+
+
+@pytest.mark.parametrize("symbol", STARTERS + ["vfork"])
+def test_children_keep_the_guard(folder, symbol):
+    def variables(**environment):
+        run = subprocess.run([folder / "environment", symbol], capture_output=True, text=True, timeout=60,
+                             env={"LD_PRELOAD": str(LIBRARY), **environment})
+        found = dict(line.split("=", 1) for line in run.stdout.splitlines() if "=" in line)
+        return {name: value for name, value in found.items() if name not in ("PWD", "SHLVL", "_", "OLDPWD")}
+
+    assert variables() == {"LD_PRELOAD": str(LIBRARY)}
+    assert variables(GUARD_MODE="audit", GUARD_LOG="a'b c.log", OTHER="gone") == {
+        "LD_PRELOAD": str(LIBRARY), "GUARD_MODE": "audit", "GUARD_LOG": "a'b c.log"}
+
+
+def test_other_preloads_are_kept(folder):
+    early = folder / "libearly.so"
+    run = subprocess.run(["/usr/bin/env", f"LD_PRELOAD={early}", "/usr/bin/env"], capture_output=True, text=True,
+                         env={"LD_PRELOAD": str(LIBRARY)})
+    assert f"LD_PRELOAD={LIBRARY}:{early}" in run.stdout
+
+
+@pytest.mark.parametrize("name, value", [("GUARD_MODE", "enforced"), ("GUARD_QUIET", "yes"), ("GUARD_LOCK", "/no/lock"),
+                                         ("GUARD_POLICY", "/no/such/policy.json"), ("GUARD_LOG", "/" + "x" * 5000)])
+def test_nonsense_in_the_environment_denies_every_load(folder, name, value):
+    said, lines = drive(folder, "plain", "open64", "clean.pkl", **{name: value})
+    assert said == "denied" and "guard-fault" in lines
+    assert drive(folder, "plain", "open64", "text", **{name: value}) == ("bytes", "")
+
+
+def test_policy_writable_by_others_is_not_trusted(folder, tmp_path):
+    policy = tmp_path / "policy.json"
+    policy.write_text('{"version": 1, "rules": []}')
+    policy.chmod(0o644)
+    assert drive(folder, "plain", "open64", "clean.pkl", GUARD_POLICY=str(policy))[0] == "bytes"
+    policy.chmod(0o666)
+    said, lines = drive(folder, "plain", "open64", "clean.pkl", GUARD_POLICY=str(policy))
+    assert said == "denied" and str(policy) in lines
+    said, lines = drive(folder, "plain", "open64", "clean.pkl", GUARD_POLICY=str(policy), GUARD_MODE="audit")
+    assert said == "bytes" and lines.count("built-in policy") == 1
+
+
+def test_programs_without_a_runtime_are_let_be(folder, tmp_path):
+    run = subprocess.run(["cp", folder / "poisoned.pkl", tmp_path / "copy"], capture_output=True, text=True,
+                         env={"LD_PRELOAD": str(LIBRARY)})
+    assert (run.returncode, run.stderr) == (0, "")
+    assert (tmp_path / "copy").read_bytes() == (folder / "poisoned.pkl").read_bytes()
