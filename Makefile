@@ -2,7 +2,8 @@
 #
 #   make                 build/libguard.so and build/guard, after fetching and building what is missing
 #   make demo            an inference that works under the guard, and poisoned twins of it that do not
-#   make check           all tests; its parts: check-layers check-symbols check-unit check-python; and check-asan apart
+#   make check           all tests; its parts: check-layers check-symbols check-unit check-python
+#   make check-asan      the unit tests and damaged files under the address and undefined behaviour sanitizers
 #   make bench | fuzz    a table of what the guard costs | every fuzzer for FUZZ_SECONDS
 #   make install | dist  files under DESTDIR PREFIX | build/guard-VERSION-ARCH.tar.gz with what a container needs
 #   make clean           what was compiled goes; make distclean takes fetched sources and the Python environment along
@@ -24,6 +25,7 @@ FUZZ_SECONDS ?= 20
 ifneq ($(filter $(DEPS),private system),$(DEPS))
 $(error DEPS is "private" or "system")
 endif
+comma := ,
 Q := $(if $(V),,@)
 say = $(if $(V),,@printf '  %-5s %s\n' $(1) $(2))
 
@@ -41,9 +43,12 @@ OWN_CFLAGS := -std=gnu11 $(WARNINGS) $(WERROR) -fPIC -fvisibility=hidden -fno-pl
               -fstack-protector-strong -ffile-prefix-map=$(CURDIR)=. -U_FORTIFY_SOURCE -DGUARD_VERSION='"$(VERSION)"'
 LINK_SAFE := -Wl,-z,now,-z,relro,-z,defs,-z,noexecstack,--exclude-libs,ALL,--build-id
 
+# The successor of OpenSSL's SHA256_* calls would pull most of libcrypto in, with its start-up and its locks.
+OWN_CPPFLAGS := -DOPENSSL_SUPPRESS_DEPRECATED
+
 ifeq ($(DEPS),private)
 THIRD_STAMP := $(STAMPS)/deps
-OWN_CPPFLAGS := -isystem $(THIRD)/include
+OWN_CPPFLAGS += -isystem $(THIRD)/include
 LIBUNWIND := $O/libunwind.a
 ARCHIVES := $(THIRD)/lib/libz.a $(THIRD)/lib/libcjson.a
 else
@@ -63,9 +68,9 @@ LIBRARY_OBJECTS := $(call objects,$(PRELOAD) $(POLICY) $(ANALYZER))
 COMMAND_OBJECTS := $(call objects,$(COMMAND))
 UNIT_TESTS := $(patsubst tests/unit/%.c,$B/unit/%,$(wildcard tests/unit/test_*.c))
 
-.PHONY: all demo check check-layers check-symbols check-unit check-python check-asan bench fuzz install dist clean distclean
+.PHONY: all demo check check-layers check-symbols check-unit check-python check-asan bench fuzz install dist clean \
+        distclean FORCE
 .DELETE_ON_ERROR:
-.SECONDARY:
 
 all: $B/libguard.so $B/guard
 
@@ -99,8 +104,7 @@ $O/flags: FORCE
 FORCE:
 
 # preload speaks of both the plain and the 64-bit names; no header may turn one into the other.
-$O/preload/%.o: OWN_CPPFLAGS += -U_FILE_OFFSET_BITS
-$O/preload/command/%.o: OWN_CPPFLAGS += -D_FILE_OFFSET_BITS=64
+$O/preload/%.o: private OWN_CPPFLAGS += -U_FILE_OFFSET_BITS
 
 $O/%.o: %.c $O/flags $(THIRD_STAMP)
 	$Qmkdir -p $(@D)
@@ -125,8 +129,8 @@ $O/guard.map: $O/hooks.txt
 	    $< >$@
 
 # libunwind opens a pipe and may abort: what unwind_wrap.c defines as __wrap_NAME replaces NAME, in its objects alone.
-$O/libunwind.a: $(call objects,$(wildcard preload/unwind_wrap.c)) $(STAMPS)/deps
-	$Qnm $(filter %.o,$^) /dev/null 2>/dev/null | sed -n 's/.* T __wrap_\(.*\)/\1 __wrap_\1/p' >$O/unwind_wrap.txt
+$O/libunwind.a: $O/preload/unwind_wrap.o $(STAMPS)/deps
+	$Qnm $< | sed -n 's/.* T __wrap_\(.*\)/\1 __wrap_\1/p' >$O/unwind_wrap.txt
 	$Q$(OBJCOPY) --redefine-syms=$O/unwind_wrap.txt $(THIRD)/lib/libunwind.a $@
 
 # --- What is shipped -------------------------------------------------------------------------------------------------
@@ -142,17 +146,121 @@ $B/libguard.so: $(LIBRARY_OBJECTS) $O/guard.map $(LIBUNWIND) tests/unit/check_li
 $O/library.a: $(LIBRARY_OBJECTS)
 	$Qrm -f $@
 	$Q$(AR) rcs $@ $^
-BEHIND_LIBC = -lc -Wl,--start-group $O/library.a $(LIBS) -Wl,--end-group
+behind_libc = -lc -Wl,--start-group $(1) $(LIBS) -Wl,--end-group
 
 $B/guard: $(COMMAND_OBJECTS) $O/library.a $(LIBUNWIND) tests/unit/check_link.sh
 	$(call say,LD,$@)
-	$Q$(CC) -pie $(CFLAGS) $(LDFLAGS) $(LINK_SAFE) -o $@ $(COMMAND_OBJECTS) $(BEHIND_LIBC)
+	$Q$(CC) -pie $(CFLAGS) $(LDFLAGS) $(LINK_SAFE) -o $@ $(COMMAND_OBJECTS) $(call behind_libc,$O/library.a)
 	$Q$(if $(filter private,$(DEPS)),./tests/unit/check_link.sh $@)
 
-clean:
-	rm -rf $O $B/unit $B/asan $B/fuzz $B/bench $B/dist $B/libguard.so $B/guard
+# --- Tests -----------------------------------------------------------------------------------------------------------
 
+PYTHON = $B/venv/bin/python
+RUN = $(PYTHON) tests/run.py --work $B/check
+
+# torch.compile calls g++; pip and git-less hosts need the certificates.
+$(STAMPS)/venv: tests/requirements.txt tests/tools/venv.sh
+	$Qmkdir -p $(@D)
+	$Q./preload/deps/packages.sh gcc:gcc g++:g++ /usr/include/stdio.h:libc6-dev \
+	    /etc/ssl/certs/ca-certificates.crt:ca-certificates
+	$Q./tests/tools/venv.sh $B/venv tests/requirements.txt
+	$Qtouch $@
+
+# $(call variant,FOLDER,COMPILER,FLAGS): objects and archive of the library once more, under build/FOLDER.
+define variant
+$B/$1/obj/%.o: %.c $O/flags $(THIRD_STAMP)
+	$Qmkdir -p $$(@D)
+	$$(call say,CC,"$$< ($1)")
+	$Q$2 $$(OWN_CPPFLAGS) $$(OWN_CFLAGS) -g $3 -MMD -MP -c $$< -o $$@
+$B/$1/library.a: $(patsubst %.c,$B/$1/obj/%.o,$(filter %.c,$(PRELOAD) $(POLICY) $(ANALYZER))) \
+                 $(call objects,$(filter %.S,$(POLICY)))
+	$Qrm -f $$@
+	$Q$$(AR) rcs $$@ $$^
+-include $(wildcard $B/$1/obj/*/*.d $B/$1/obj/*/*/*.d)
+endef
+SANITIZE := -O1 -fno-omit-frame-pointer -fno-sanitize-recover=all
+$(eval $(call variant,asan,$(CC),$(SANITIZE) -fsanitize=address$(comma)undefined))
+$(eval $(call variant,fuzz,clang,$(SANITIZE) -fsanitize=fuzzer-no-link$(comma)address$(comma)undefined))
+
+SUPPORT := $(patsubst %.c,%.o,$(filter-out tests/unit/test_%,$(wildcard tests/unit/*.c)))
+
+$B/unit/test_%: $O/tests/unit/test_%.o $(addprefix $O/,$(SUPPORT)) $O/library.a $(LIBUNWIND)
+	$Qmkdir -p $(@D)
+	$(call say,LD,$@)
+	$Q$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $(filter $O/tests/%.o,$^) $(call behind_libc,$O/library.a)
+
+$B/asan/test_%: $B/asan/obj/tests/unit/test_%.o $(addprefix $B/asan/obj/,$(SUPPORT)) $B/asan/library.a $(LIBUNWIND)
+	$(call say,LD,$@)
+	$Q$(CC) -fsanitize=address,undefined -o $@ $(filter $B/asan/obj/tests/%.o,$^) $(call behind_libc,$B/asan/library.a)
+
+# A fuzzer's entry point, driven over damaged files instead of by libFuzzer.
+$B/asan/damage_%: $B/asan/obj/tests/fuzz/fuzz_%.o $B/asan/obj/tests/fuzz/damage.o $B/asan/library.a $(LIBUNWIND)
+	$(call say,LD,$@)
+	$Q$(CC) -fsanitize=address,undefined -o $@ $(filter $B/asan/obj/tests/%.o,$^) $(call behind_libc,$B/asan/library.a)
+
+$B/fuzz/fuzz_%: $B/fuzz/obj/tests/fuzz/fuzz_%.o $B/fuzz/library.a $(LIBUNWIND)
+	$(call say,LD,$@)
+	$Qclang -fsanitize=fuzzer,address,undefined -o $@ $(filter $B/fuzz/obj/tests/%.o,$^) $(call behind_libc,$B/fuzz/library.a)
+
+FUZZERS := $(patsubst tests/fuzz/fuzz_%.c,%,$(wildcard tests/fuzz/fuzz_*.c))
+$(STAMPS)/clang: preload/deps/packages.sh
+	$Qmkdir -p $(@D)
+	$Q./preload/deps/packages.sh clang:clang
+	$Qtouch $@
+$B/fuzz/library.a $(patsubst %,$B/fuzz/obj/tests/fuzz/fuzz_%.o,$(FUZZERS)): | $(STAMPS)/clang
+$B/corpus/stamp: tests/fuzz/make_corpus.py
+	$Q./preload/deps/packages.sh python3:python3-minimal
+	$Qpython3 tests/fuzz/make_corpus.py $(@D)
+	$Qtouch $@
+
+check: all $(UNIT_TESTS) $(STAMPS)/venv
+	$Q$(RUN) --pytest tests/python tests/unit/check_layers.sh tests/unit/check_symbols.py $(UNIT_TESTS)
+check-layers: all
+	$Qtests/unit/check_layers.sh
+check-symbols: all $(STAMPS)/venv
+	$Q$(PYTHON) tests/unit/check_symbols.py
+check-unit: $(UNIT_TESTS) $(STAMPS)/venv
+	$Q$(RUN) $(UNIT_TESTS)
+check-python: all $(STAMPS)/venv
+	$Q$(RUN) --pytest tests/python
+check-asan: $(UNIT_TESTS:$B/unit/%=$B/asan/%) $(FUZZERS:%=$B/asan/damage_%) $B/corpus/stamp $(STAMPS)/venv
+	$Q$(RUN) $(UNIT_TESTS:$B/unit/%=$B/asan/%) $(FUZZERS:%=$B/asan/damage_%)
+
+fuzz: $(FUZZERS:%=$B/fuzz/fuzz_%) $B/corpus/stamp
+	$Qfor name in $(FUZZERS); do \
+	    mkdir -p $B/fuzz/corpus/$$name; \
+	    echo "fuzz_$$name for $(FUZZ_SECONDS) s"; \
+	    $B/fuzz/fuzz_$$name -max_total_time=$(FUZZ_SECONDS) -timeout=10 -rss_limit_mb=2048 -verbosity=0 -print_final_stats=1 \
+	        -artifact_prefix=$B/fuzz/$$name- $B/fuzz/corpus/$$name $B/corpus || exit 1; \
+	done
+
+bench: all $(STAMPS)/venv
+	$Q$(PYTHON) tests/bench/bench.py --library $B/libguard.so --work $B/bench
+demo: all $(STAMPS)/venv
+	$Qtests/demo/demo.sh
+
+# --- Where it goes ---------------------------------------------------------------------------------------------------
+
+install: all
+	install -d $(DESTDIR)$(PREFIX)/bin $(DESTDIR)$(PREFIX)/lib/guard $(DESTDIR)$(PREFIX)/share/man/man1
+	install -m 755 $B/guard $(DESTDIR)$(PREFIX)/bin/guard
+	install -m 755 $B/libguard.so $(DESTDIR)$(PREFIX)/lib/guard/libguard.so
+	install -m 644 preload/command/guard.1 $(DESTDIR)$(PREFIX)/share/man/man1/guard.1
+	$(STRIP) --strip-unneeded $(DESTDIR)$(PREFIX)/bin/guard $(DESTDIR)$(PREFIX)/lib/guard/libguard.so
+
+# Unpacked at /, it is an installation in /usr/local; notices travel with the code they are about.
+DIST := guard-$(VERSION)-$(shell uname -m)
+dist: all
+	$Qrm -rf $B/dist
+	$Q$(MAKE) --no-print-directory install DESTDIR=$B/dist/$(DIST) PREFIX=/usr/local
+	$Qinstall -d $B/dist/$(DIST)/usr/local/share/doc/guard
+	$Qinstall -m 644 README.md LICENSE $(wildcard $(THIRD)/NOTICE) $B/dist/$(DIST)/usr/local/share/doc/guard/
+	$Qtar -C $B/dist/$(DIST) --owner=0 --group=0 --sort=name -czf $B/$(DIST).tar.gz usr
+	@echo $B/$(DIST).tar.gz
+
+clean:
+	rm -rf $O $B/unit $B/asan $B/fuzz $B/corpus $B/check $B/bench $B/dist $B/$(DIST).tar.gz $B/libguard.so $B/guard
 distclean:
 	rm -rf $B
 
--include $(patsubst %.o,%.d,$(LIBRARY_OBJECTS) $(COMMAND_OBJECTS))
+-include $(wildcard $O/*/*.d $O/*/*/*.d)

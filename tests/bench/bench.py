@@ -1,0 +1,112 @@
+#!/usr/bin/env python3
+"""What guard costs, as ratios from one run.
+
+    bench.py --library build/libguard.so --work build/bench [--rounds N]
+
+Every scene runs without the guard, without it once more, and with it, in turns, so that what else the machine does falls on
+all three; medians are shown. The second run without it shows the noise: no ratio means more than that one does.
+Nothing is asserted. Goals: python -c pass 1.05, import torch 1.03, torch.load 1.01.
+"""
+
+import argparse
+import os
+import pathlib
+import statistics
+import subprocess
+import sys
+import time
+
+CHECKPOINT_BYTES = 1 << 30
+
+# Scenes print one number, in seconds, measured inside; or nothing, and the whole process is what is measured.
+PASS = "pass"
+IMPORT_TORCH = "import torch"
+LOAD = """
+import sys, time, torch
+start = time.perf_counter()
+torch.load(sys.argv[1])
+print(time.perf_counter() - start)
+"""
+OPEN = """
+import os, sys, time
+path, open_, close = sys.argv[1], os.open, os.close
+start = time.perf_counter()
+for _ in range(50000):
+    close(open_(path, os.O_RDONLY))
+print((time.perf_counter() - start) / 50000)
+"""
+SPAWN = """
+import os, time
+start = time.perf_counter()
+for _ in range(200):
+    child = os.fork()
+    if child == 0:
+        os.execv("/bin/true", ["true"])
+    os.waitpid(child, 0)
+print((time.perf_counter() - start) / 200)
+"""
+
+
+def make_checkpoint(work):
+    """A state dict such as training leaves behind: 1 GB in 64 tensors."""
+    path = work / "checkpoint.pt"
+    if not path.exists():
+        print(f"making {path}", flush=True)
+        code = ("import sys, torch\n"
+                f"rows = {CHECKPOINT_BYTES} // 64 // 4096 // 4\n"
+                "torch.save({f'layer.{i}.weight': torch.randn(rows, 4096) for i in range(64)}, sys.argv[1])")
+        part = path.with_suffix(".part")
+        subprocess.run([sys.executable, "-c", code, str(part)], check=True)
+        part.rename(path)
+    return path
+
+
+def measure(code, arguments, library):
+    environment = {name: value for name, value in os.environ.items()
+                   if not name.startswith("GUARD_") and name != "LD_PRELOAD"}
+    if library:
+        environment["LD_PRELOAD"] = str(library)
+    start = time.perf_counter()
+    done = subprocess.run([sys.executable, "-c", code, *arguments], env=environment, stdout=subprocess.PIPE, text=True, check=True)
+    elapsed = time.perf_counter() - start
+    return float(done.stdout) if done.stdout.strip() else elapsed
+
+
+def shown(seconds):
+    for unit, factor in ("s", 1), ("ms", 1e3), ("us", 1e6):
+        if seconds * factor >= 1:
+            return f"{seconds * factor:.2f} {unit}"
+    return f"{seconds * 1e9:.0f} ns"
+
+
+def main():
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--library", type=pathlib.Path, required=True)
+    parser.add_argument("--work", type=pathlib.Path, required=True)
+    parser.add_argument("--rounds", type=float, default=1, help="multiplies the number of rounds")
+    arguments = parser.parse_args()
+    library = arguments.library.resolve(strict=True)
+    arguments.work.mkdir(parents=True, exist_ok=True)
+    plain = arguments.work / "plain.txt"
+    plain.write_text("no model at all\n" * 1000)
+    checkpoint = str(make_checkpoint(arguments.work))
+
+    scenes = [("python -c pass", PASS, [], 41, "1.05"), ("import torch", IMPORT_TORCH, [], 11, "1.03"),
+              ("torch.load, 1 GB", LOAD, [checkpoint], 9, "1.01"), ("open, no model", OPEN, [str(plain)], 11, ""),
+              ("fork and exec", SPAWN, [], 11, "")]
+    print(f"{'median of':>18} {'rounds':>6} {'without':>10} {'with':>10} {'ratio':>7} {'noise':>7} {'goal':>5}", flush=True)
+    for title, code, scene_arguments, rounds, goal in scenes:
+        times = {"without": [], "again": [], "with": []}
+        rounds = max(3, round(rounds * arguments.rounds))
+        measure(code, scene_arguments, library)  # files and code into the page cache
+        for turn in range(rounds):
+            order = list(times)
+            for variant in order[turn % 3:] + order[:turn % 3]:
+                times[variant].append(measure(code, scene_arguments, library if variant == "with" else None))
+        without, again, guarded = (statistics.median(times[variant]) for variant in ("without", "again", "with"))
+        print(f"{title:>18} {rounds:>6} {shown(without):>10} {shown(guarded):>10} {guarded / without:>7.3f} "
+              f"{again / without:>7.3f} {goal:>5}", flush=True)
+
+
+if __name__ == "__main__":
+    main()
