@@ -38,6 +38,14 @@ void scan_failed(struct scan *scan, enum scan_status status, int error);
 /* Records that the bytes are of `format` (static string). */
 void scan_is(struct scan *scan, const char *format);
 
+/* The same, in front of all recorded since result->format_count was `outside`: an archive is of interest, and a model, only
+ * once something in it bid. */
+void scan_is_around(struct scan *scan, const char *format, size_t outside);
+
+/* "outer!inner" in the arena: what scan->member becomes for effects inside the member `inner`, which has no name of its own
+ * when empty. Without memory the outer path, as it is for people only. */
+const char *scan_member_inside(struct scan *scan, const char *inner);
+
 /* Analyses `source` as a thing inside the present one: bidding, all high bids, under the same budgets. `member` is its
  * path within its parent (copied). Returns whether any format bid. Past LIMIT_NESTING: opaque, if scan->model. */
 bool scan_nested(struct scan *scan, const struct source *source, const char *member);
@@ -64,7 +72,8 @@ struct format {
 /* Evidence from which on a format is run. All that reach it are run (polyglots). */
 #define BID_RUN 8u
 
-extern const struct format format_pickle, format_zip, format_tar, format_npy, format_gzip, format_zlib;
+extern const struct format format_pickle, format_zip, format_tar, format_npy, format_gzip, format_zlib,
+    format_safetensors;
 /* Configs bid on names and model roots, not on bytes alone: see config.h. */
 
 #endif

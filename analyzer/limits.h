@@ -22,8 +22,31 @@
 #define LIMIT_ARENA (16u << 20)
 /* Stack and memo entries of one pickle machine (8 bytes each). A 23 MB opcode-dense pickle has about 3 million. */
 #define LIMIT_PICKLE_ENTRIES (64u << 20)
+/* Entries of a memo whose indexes leave gaps; picklers count up from 0, so these are somebody's hand. */
+#define LIMIT_PICKLE_SPARSE (64u << 10)
+/* Items kept of one tuple. Argument tuples hold a handful; of longer ones the rest counts as handed to whatever is called. */
+#define LIMIT_PICKLE_TUPLE 1024u
+/* Items kept of one list or dict for display; state dicts of reducers that matter here hold six pairs. */
+#define LIMIT_PICKLE_SAMPLE 32u
+/* 8-byte items of all tuples and samples remembered: the newest win. Twice: without names in them, and with. */
+#define LIMIT_PICKLE_RING (128u << 10)
+/* Names remembered to lie in lists, dicts, sets and objects. */
+#define LIMIT_PICKLE_LINKS (64u << 10)
+/* Containers and objects of which one bit is kept (8 MB). */
+#define LIMIT_PICKLE_IDS (64u << 20)
+/* How deep and how long names are looked for in nested containers; past it every name of the stream counts. */
+#define LIMIT_PICKLE_DEPTH 16u
+#define LIMIT_PICKLE_STEPS 4096u
+/* Pickled bytes handed to calls and found to be models themselves, in one stream. */
+#define LIMIT_PICKLE_NESTED (64u << 10)
+/* Bytes that must be copied to be looked into, because the stream spells them in escapes or as text. */
+#define LIMIT_PICKLE_DECODED (4u << 20)
+/* Garbage after STOP that is searched for a further pickle. Whoever loads several finds them one behind another. */
+#define LIMIT_PICKLE_GAP (1u << 20)
 /* Members of one archive; the largest sharded torch checkpoints have some 10,000 storages. */
 #define LIMIT_MEMBERS 1000000u
+/* The header of one .npy: numpy reads 10,000 bytes unless told to trust the file; a type with 10,000 fields takes 400 KB. */
+#define LIMIT_NPY_HEADER (1u << 20)
 /* JSON nesting; Python's json module raises RecursionError near 1000. */
 #define LIMIT_JSON_DEPTH 1000u
 /* A JSON text that is still looked at as a config. The largest that libraries read whole (tokenizer.json of a big

@@ -6,7 +6,7 @@
 
 /* Containers first, so that result->formats names them outermost first. */
 static const struct format *const formats[] = {
-    &format_zip, &format_tar, &format_gzip, &format_zlib, &format_npy, &format_pickle,
+    &format_zip, &format_tar, &format_gzip, &format_zlib, &format_npy, &format_safetensors, &format_pickle,
 };
 #define FORMAT_COUNT (sizeof formats / sizeof formats[0])
 
@@ -95,6 +95,23 @@ void scan_is(struct scan *scan, const char *format)
         result->formats[result->format_count++] = format;
 }
 
+void scan_is_around(struct scan *scan, const char *format, size_t outside)
+{
+    struct scan_result *result = scan->result;
+    size_t i;
+
+    for (i = 0; i < outside && i < result->format_count; i++)
+        if (strcmp(result->formats[i], format) == 0)
+            return;
+    if (outside >= SCAN_FORMATS)
+        return;
+    if (result->format_count < SCAN_FORMATS)
+        result->format_count++;
+    for (i = result->format_count - 1; i > outside; i--)
+        result->formats[i] = result->formats[i - 1];
+    result->formats[outside] = format;
+}
+
 bool scan_inflate_budget(struct scan *scan, uint64_t bytes)
 {
     if (bytes > LIMIT_INFLATED - scan->inflated)
@@ -173,13 +190,14 @@ static bool bids_run(struct scan *scan, const struct source *source, unsigned bi
     return any;
 }
 
-/* "outer!inner", or NULL without memory, which the caller then does without: a member is for people. */
-static const char *member_inside(struct scan *scan, const char *inner)
+const char *scan_member_inside(struct scan *scan, const char *inner)
 {
     size_t outer_length = scan->member ? strlen(scan->member) + 1 : 0;
     size_t inner_length = strlen(inner);
     char *member;
 
+    if (inner_length == 0)
+        return scan->member;
     if (inner_length > LIMIT_NAME)
         inner_length = LIMIT_NAME;
     member = arena_take(scan->arena, outer_length + inner_length + 1);
@@ -204,7 +222,7 @@ bool scan_nested(struct scan *scan, const struct source *source, const char *mem
         return false;
     bids = source_bids(scan, source, &config);
     if (bids) {
-        scan->member = member_inside(scan, member);
+        scan->member = scan_member_inside(scan, member);
         if (scan->depth + 1 >= LIMIT_NESTING) {
             any = true;
             if (model)

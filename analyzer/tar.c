@@ -1,0 +1,69 @@
+#include "tar.h"
+
+#include <string.h>
+
+static unsigned tar_bid(const struct bid_view *view)
+{
+    if (view->head_length < TAR_BLOCK || !tar_checksum_ok(view->head))
+        return 0;
+    return 32;
+}
+
+/* The legacy PyTorch tar: members "storages" and "tensors" hold several pickles with raw tensors in between, whose lengths
+ * depend on what the pickles say; torch.load unpickles all of them, storages first. */
+struct torch_tar {
+    bool storages, tensors, pickle;
+};
+
+static void torch_tar_see(struct torch_tar *torch, const char *name, bool found)
+{
+    if (found && strcmp(name, "storages") == 0)
+        torch->storages = true;
+    else if (strcmp(name, "tensors") == 0)
+        torch->tensors = true;
+    else if (strcmp(name, "pickle") == 0)
+        torch->pickle = true;
+}
+
+static bool member_scan(struct scan *scan, const struct source *source, const struct tar_member *member)
+{
+    struct source_slice slice = {source, member->data};
+    struct source content = source_from_slice(&slice, member->size);
+    bool found = scan_nested(scan, &content, member->name);
+    if (found && content.size < member->size && !source->streamed)
+        scan_malformed(scan, "tar", "tar-truncated", member->data, "a member runs past the end of the file");
+    return found;
+}
+
+static bool tar_run(struct scan *scan, const struct source *source)
+{
+    struct tar_walk walk;
+    struct tar_member member;
+    struct torch_tar torch = {0};
+    size_t outside = scan->result->format_count;
+    bool any = false;
+    if (!tar_walk_open(&walk, scan, source))
+        return false;
+    while (!scan->stopped && walk.seen < LIMIT_MEMBERS && tar_walk_next(&walk, &member)) {
+        struct arena_mark mark = arena_mark(scan->arena);
+        bool found = member.size > 0 && member_scan(scan, source, &member);
+        torch_tar_see(&torch, member.name, found);
+        any |= found;
+        arena_release(scan->arena, mark);
+    }
+    if (scan->stopped || !any)
+        return any;
+    if (torch.storages)
+        scan_is_around(scan, "torch-tar", outside);
+    scan_is_around(scan, "tar", outside);
+    /* The first pickle of each member was analysed; what follows the raw tensors was not. */
+    if (torch.storages)
+        scan_opaque(scan, "torch-tar", "torch-legacy-tar", 0, "pickles lie between raw tensors and are not all inspected");
+    if (walk.seen >= LIMIT_MEMBERS)
+        scan_opaque(scan, "tar", "tar-members", walk.offset, "more members than are inspected");
+    if (walk.damaged)
+        scan_malformed(scan, "tar", "tar-header", walk.offset, "a member's header is damaged");
+    return true;
+}
+
+const struct format format_tar = {"tar", tar_bid, tar_run};

@@ -1,0 +1,217 @@
+#include "zip.h"
+
+#include <string.h>
+
+static const struct {
+    const char *token, *detail;
+} faults_said[ZIP_FAULTS] = {
+    {"zip-several-ends", "a second end record leads to another directory"},
+    {"zip-directories-differ", "readers find different directories"},
+    {"zip-count-differs", "the directory does not hold as many members as it counts"},
+    {"zip-directory-damaged", "the directory breaks off"},
+    {"zip-prefix", "the file begins with something else than its first member"},
+    {"zip-duplicate-name", "two members have the same name"},
+    {"zip-names-differ", "a member's name is not the same for all readers"},
+    {"zip-flags-differ", "a member is encrypted for some readers only"},
+    {"zip-methods-differ", "a member's two headers name different compression methods"},
+    {"zip-sizes-differ", "a member's stated sizes differ from each other or from its data"},
+    {"zip-crc", "a member's checksum does not fit"},
+    {"zip-local-header", "a member is not where the directory says"},
+    {"zip-truncated", "a member's data run past the end of the file"},
+};
+
+void zip_report_faults(struct zip_archive *archive, unsigned faults, uint64_t offset)
+{
+    for (unsigned i = 0; i < ZIP_FAULTS; i++)
+        if (faults & 1u << i)
+            scan_malformed(archive->scan, archive->format, faults_said[i].token, offset, faults_said[i].detail);
+}
+
+static unsigned zip_bid(const struct bid_view *view)
+{
+    if (view->head_length >= 4 && (memcmp(view->head, "PK\3\4", 4) == 0 || memcmp(view->head, "PK\5\6", 4) == 0))
+        return 32;
+    /* Readers go by the end record; something else may come first. */
+    for (size_t i = 0; i + 22 <= view->tail_length; i++)
+        if (memcmp(view->tail + i, "PK\5\6", 4) == 0)
+            return 32;
+    return 0;
+}
+
+/* Names seen, as hashes with open addressing, to notice that one comes twice. Storages are left out: PyTorch reads them
+ * as bytes whichever it finds, and there may be very many. */
+struct name_set {
+    uint64_t *slots; /* 0: free */
+    size_t mask, used;
+};
+#define NAME_SET_SLOTS (1u << 17)
+#define NAME_SET_FULL (NAME_SET_SLOTS / 2) /* beyond, probes become long; TorchScript's largest models have some thousand */
+
+static uint64_t name_hash(const unsigned char *name, size_t length)
+{
+    uint64_t hash = 14695981039346656037u; /* FNV-1a */
+    for (size_t i = 0; i < length; i++)
+        hash = (hash ^ name[i]) * 1099511628211u;
+    return hash ? hash : 1;
+}
+
+/* Returns whether the name was there already. Equal hashes of different names would be a false alarm once in 2^32 archives
+ * of 2^16 members. */
+static bool name_set_add(struct name_set *set, const struct zip_entry *entry)
+{
+    uint64_t hash = name_hash(entry->name, entry->name_length);
+    size_t i = (size_t)hash & set->mask;
+    for (; set->slots[i]; i = (i + 1) & set->mask)
+        if (set->slots[i] == hash)
+            return true;
+    set->slots[i] = hash;
+    set->used++;
+    return false;
+}
+
+/* One directory under analysis. */
+struct reading {
+    struct zip_archive *archive;
+    const struct zip_reading *where;
+    struct zip_names names;
+    uint64_t lowest; /* offset of the first member */
+    unsigned faults;
+};
+
+/* First pass: names only, so that what the archive is, is known before anything is reported about it. */
+static void reading_recognise(struct reading *reading)
+{
+    struct scan *scan = reading->archive->scan;
+    struct zip_walk walk;
+    struct zip_entry entry;
+    reading->lowest = UINT64_MAX;
+    if (!zip_walk_open(&walk, scan, reading->archive->source, reading->where))
+        return;
+    while (walk.seen < LIMIT_MEMBERS && zip_walk_next(&walk, &entry)) {
+        zip_names_see(&reading->names, &entry);
+        if (entry.header < reading->lowest)
+            reading->lowest = entry.header;
+    }
+    if (walk.reader.error)
+        scan_failed(scan, SCAN_IO, walk.reader.error);
+    if (walk.damaged)
+        reading->faults |= ZIP_FAULT_DIRECTORY;
+    else if (walk.seen != reading->where->entries && walk.seen < LIMIT_MEMBERS &&
+             (walk.seen & 0xffff) != reading->where->entries)
+        reading->faults |= ZIP_FAULT_COUNT; /* without zip64 the count is modulo 65536 */
+}
+
+static void reading_members(struct reading *reading)
+{
+    struct zip_archive *archive = reading->archive;
+    struct scan *scan = archive->scan;
+    struct name_set set = {arena_take(scan->arena, NAME_SET_SLOTS * sizeof(uint64_t)), NAME_SET_SLOTS - 1, 0};
+    struct zip_walk walk;
+    struct zip_entry entry;
+    if (!set.slots) {
+        scan_failed(scan, SCAN_MEMORY, 0);
+        return;
+    }
+    if (!zip_walk_open(&walk, scan, archive->source, reading->where))
+        return;
+    while (!scan->stopped && walk.seen < LIMIT_MEMBERS && zip_walk_next(&walk, &entry)) {
+        if (zip_names_storage(&reading->names, &entry))
+            continue;
+        if (set.used < NAME_SET_FULL && name_set_add(&set, &entry))
+            reading->faults |= ZIP_FAULT_DUPLICATE;
+        zip_member_scan(archive, &entry, zip_names_script(&reading->names, &entry));
+    }
+    if (zip_is_model(archive) && (walk.seen >= LIMIT_MEMBERS || set.used >= NAME_SET_FULL))
+        scan_opaque(scan, archive->format, "zip-members", reading->where->directory, "more members than are inspected");
+}
+
+static void recognised_say(struct zip_archive *archive)
+{
+    static const char *const names[] = {
+        [ZIP_PLAIN] = "zip", [ZIP_NPZ] = "npz", [ZIP_TORCH] = "torch-zip", [ZIP_TORCHSCRIPT] = "torchscript",
+        [ZIP_PACKAGE] = "torch-package",
+    };
+    archive->format = names[archive->kind];
+    if (archive->kind == ZIP_PLAIN)
+        return;
+    archive->scan->model = true;
+    scan_is(archive->scan, "zip");
+    scan_is(archive->scan, archive->format);
+    if (archive->kind == ZIP_TORCHSCRIPT || archive->kind == ZIP_PACKAGE) {
+        struct effect effect = {.kind = EFFECT_CODE, .name = archive->format};
+        scan_report(archive->scan, archive->format, &effect);
+    }
+}
+
+/* A zip whose directory is gone cannot be loaded by any reader that goes by it; a broken model must not pass for clean. */
+static bool headless_scan(struct zip_archive *archive)
+{
+    unsigned char header[30 + 256];
+    ssize_t got = source_read(archive->source, header, sizeof header, 0);
+    if (got < 30 || memcmp(header, "PK\3\4", 4) != 0)
+        return false;
+    struct zip_entry entry = {.name = header + 30, .name_length = load_le16(header + 26)};
+    struct zip_names names = {0};
+    if (entry.name_length > (size_t)got - 30)
+        entry.name_length = (size_t)got - 30;
+    zip_names_see(&names, &entry);
+    archive->kind = zip_names_kind(&names);
+    if (archive->kind == ZIP_PLAIN) {
+        names.data = true;
+        if (!zip_names_storage(&names, &entry))
+            return false;
+        archive->kind = ZIP_TORCHSCRIPT;
+    }
+    recognised_say(archive);
+    scan_opaque(archive->scan, archive->format, "zip-no-directory", 0, "the archive's directory is missing");
+    return true;
+}
+
+/* torch.load and numpy.load want the first four bytes to be a member's; torch.jit.load and zipfile do not look at them. */
+static bool head_is_member(const struct source *source)
+{
+    unsigned char head[4];
+    return source_read(source, head, sizeof head, 0) == (ssize_t)sizeof head && memcmp(head, "PK\3\4", 4) == 0;
+}
+
+static bool zip_run(struct scan *scan, const struct source *source)
+{
+    struct zip_archive archive = {.scan = scan, .source = source, .format = "zip"};
+    struct zip_reading where[ZIP_READINGS];
+    struct reading readings[ZIP_READINGS];
+    bool model = scan->model;
+    size_t outside = scan->result->format_count;
+    unsigned faults = 0;
+    unsigned count = zip_find_readings(scan, source, where, &faults);
+    if (count == 0) {
+        bool broken = !scan->stopped && headless_scan(&archive);
+        scan->model = model;
+        return broken;
+    }
+    for (unsigned i = 0; i < count && !scan->stopped; i++) {
+        struct arena_mark mark = arena_mark(scan->arena);
+        readings[i] = (struct reading){.archive = &archive, .where = &where[i]};
+        reading_recognise(&readings[i]);
+        arena_release(scan->arena, mark);
+        enum zip_kind kind = zip_names_kind(&readings[i].names);
+        if (kind > archive.kind)
+            archive.kind = kind;
+    }
+    recognised_say(&archive);
+    for (unsigned i = 0; i < count && !scan->stopped; i++) {
+        struct arena_mark mark = arena_mark(scan->arena);
+        reading_members(&readings[i]);
+        arena_release(scan->arena, mark);
+        faults |= readings[i].faults;
+        if (archive.kind != ZIP_PLAIN && (readings[i].lowest != 0 || !head_is_member(source)))
+            faults |= ZIP_FAULT_PREFIX;
+    }
+    if (archive.found || zip_is_model(&archive))
+        zip_report_faults(&archive, faults, where[0].directory);
+    if (archive.kind == ZIP_PLAIN && archive.found)
+        scan_is_around(scan, "zip", outside);
+    scan->model = model;
+    return archive.kind != ZIP_PLAIN || archive.found;
+}
+
+const struct format format_zip = {"zip", zip_bid, zip_run};
