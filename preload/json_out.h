@@ -6,13 +6,14 @@
 #include <stddef.h>
 #include <stdint.h>
 
-/* A value that does not fit sets `truncated` and is left out whole; what was written stays valid JSON as long as the
- * closing braces fit (json_out_open reserves room for them). */
+/* A value that does not fit sets `truncated` and is left out whole, an object or array with all that is in it; room for
+ * the closing brackets is always kept, so what was written stays valid JSON. The buffer is NUL-terminated at all times. */
 struct json_out {
     char *buffer;
     size_t size, length;
-    unsigned depth;
-    bool comma; /* the next value needs one */
+    unsigned depth;   /* of open objects and arrays */
+    unsigned skipped; /* objects and arrays under way that did not fit */
+    bool comma;       /* the next value needs one */
     bool truncated;
 };
 
