@@ -1,0 +1,125 @@
+#!/usr/bin/env python3
+"""Makes seeds for fuzzers and damage: one small file of every kind that guard reads. Standard library only.
+
+    make_corpus.py FOLDER
+
+Nothing here is ever loaded by a test, and what the pickles would call is `id`.
+"""
+
+import collections
+import datetime
+import decimal
+import gzip
+import io
+import json
+import os
+import pathlib
+import pickle
+import struct
+import sys
+import tarfile
+import zipfile
+import zlib
+
+
+class Calls:
+    """A pickle of it calls os.system."""
+
+    def __reduce__(self):
+        return os.system, ("id",)
+
+
+class Plain:
+    def __init__(self):
+        self.name, self.values = "plain", [1, 2.5, None, True]
+
+
+def values():
+    shared = ["shared"]
+    return {"text": "abc\u0000\u00e9\U0001f600", "bytes": bytes(range(256)), "numbers": [0, -1, 255, 65536, 1 << 70, 1e300],
+            "nested": [[[()]], {"a": {1, 2}}, frozenset("xy")], "again": [shared, shared], "time": datetime.datetime(2020, 1, 2),
+            "decimal": decimal.Decimal("1.5"), "ordered": collections.OrderedDict(a=1), "long": "x" * 300}
+
+
+def npy(header, body):
+    text = header.encode()
+    return b"\x93NUMPY\x01\x00" + struct.pack("<H", len(text)) + text + body
+
+
+def torch_zip(stream, compression=zipfile.ZIP_STORED):
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w", compression) as archive:
+        archive.writestr("archive/data.pkl", stream)
+        archive.writestr("archive/byteorder", "little")
+        archive.writestr("archive/data/0", bytes(64))
+        archive.writestr("archive/version", "3\n")
+    return buffer.getvalue()
+
+
+def tar(members, mode):
+    buffer = io.BytesIO()
+    with tarfile.open(fileobj=buffer, mode=mode) as archive:
+        for name, content in members.items():
+            entry = tarfile.TarInfo(name)
+            entry.size = len(content)
+            archive.addfile(entry, io.BytesIO(content))
+    return buffer.getvalue()
+
+
+def seeds():
+    call = pickle.dumps(Calls(), protocol=2)
+    for protocol in range(pickle.HIGHEST_PROTOCOL + 1):
+        yield f"values-{protocol}.pkl", pickle.dumps(values(), protocol=protocol)
+        yield f"object-{protocol}.pkl", pickle.dumps([Plain(), Plain()], protocol=protocol)
+        yield f"call-{protocol}.pkl", pickle.dumps({"model": Calls()}, protocol=protocol)
+    yield "buffers.pkl", pickle.dumps(pickle.PickleBuffer(b"buffer" * 50), protocol=5, buffer_callback=lambda buffer: False)
+    yield "two-streams.pkl", pickle.dumps([1]) + call
+    yield "inst.pkl", b"(S'id'\nios\nsystem\n."
+    yield "obj.pkl", b"(cos\nsystem\nS'id'\no."
+    yield "stack-global.pkl", b"\x80\x04\x95\x1c\x00\x00\x00\x00\x00\x00\x00\x8c\x05posix\x94\x8c\x06system\x94\x93\x94\x8c\x02id\x94\x85\x94R."
+    yield "extension.pkl", b"\x80\x02\x82\x01\x83\x02\x00\x84\x03\x00\x00\x00."
+    yield "persistent.pkl", b"\x80\x02X\x02\x00\x00\x00idQ0Pid\n."
+    yield "torch.zip", torch_zip(call)
+    yield "torch-deflated.zip", torch_zip(call, zipfile.ZIP_DEFLATED)
+    yield "zip-in-zip.zip", torch_zip(torch_zip(call))
+    header = "{'descr': '|O', 'fortran_order': False, 'shape': (1,), }"
+    objects = npy(header.ljust(117) + "\n", call)
+    yield "objects.npy", objects
+    yield "numbers.npy", npy("{'descr': '<f8', 'fortran_order': False, 'shape': (2,), }".ljust(117) + "\n", bytes(16))
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w") as archive:
+        archive.writestr("arr_0.npy", objects)
+    yield "objects.npz", buffer.getvalue()
+    yield "call.pkl.gz", gzip.compress(call, mtime=0)
+    yield "call.pkl.z", zlib.compress(call)
+    yield "two-members.gz", gzip.compress(pickle.dumps([1]), mtime=0) + gzip.compress(call, mtime=0)
+    yield "call.tar", tar({"model/pytorch_model.bin": call, "model/config.json": b"{}"}, "w")
+    yield "call.tar.gz", tar({"model.pkl": call}, "w:gz")
+    tensor = json.dumps({"__metadata__": {"format": "pt"}, "w": {"dtype": "F32", "shape": [2], "data_offsets": [0, 8]}}).encode()
+    yield "model.safetensors", struct.pack("<Q", len(tensor)) + tensor + bytes(8)
+    yield "model.gguf", b"GGUF" + struct.pack("<IQQ", 3, 0, 1) + struct.pack("<Q", 7) + b"general" + struct.pack("<IQ", 8, 1) + b"x"
+    yield "config.json", json.dumps({"architectures": ["LlamaForCausalLM"], "_name_or_path": "org/base",
+                                     "auto_map": {"AutoModel": "org/code--modeling.Model"}, "nested": {"trust_remote_code": True},
+                                     "_target_": "os.system", "number": 1e5, "text": "\ud83d\ude00 \u0000"}).encode()
+    yield "adapter_config.json", json.dumps({"peft_type": "LORA", "base_model_name_or_path": "org/base", "revision": None,
+                                             "auto_mapping": {"parent_library": "mypkg"}}).encode()
+    yield "index.json", json.dumps({"weight_map": {"w": "../outside.bin", "v": "/absolute.bin"}}).encode()
+    yield "duplicate.json", b'{"a": 1, "a": [NaN, -Infinity, 1e999], "b": "\\ud800"}'
+    yield "policy.json", json.dumps({"version": 1, "mode": "audit", "log_required": True, "rules": [
+        {"id": "mine", "effect": "call", "match": ["mypkg.*", "a:b.c"], "args": ["i*"], "origin": ["unpickler"],
+         "format": ["pickle"], "path": ["/m/**"], "model": ["hf:org/*"], "revision": "0" * 40, "sha256": "0" * 64,
+         "process": "python*", "expires": "2030-01-01", "then": "allow", "severity": "low", "why": "measured"}],
+        "limits": {}}, indent=1).encode()
+    yield "text.txt", b"import os\nos.system('id')\n"
+    yield "empty", b""
+
+
+def main():
+    folder = pathlib.Path(sys.argv[1])
+    folder.mkdir(parents=True, exist_ok=True)
+    for name, content in seeds():
+        (folder / name).write_bytes(content)
+
+
+if __name__ == "__main__":
+    main()
