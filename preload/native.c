@@ -69,7 +69,7 @@ void native_abort(void)
 #define PAGE 4096u /* no larger than any page of the machine */
 
 /* The kernel reads the new mask before it looks at `how`: EFAULT or EINVAL, and no effect either way. */
-static bool page_readable(uintptr_t address)
+bool native_readable(uintptr_t address)
 {
     return raw_syscall6(SYS_rt_sigprocmask, -1, (long)(address & ~(uintptr_t)7), 0, 8, 0, 0) != -EFAULT;
 }
@@ -83,7 +83,7 @@ static bool word_readable(uintptr_t address)
     for (uintptr_t page = first; page <= last; page += PAGE) {
         if (page >= readable_low && page < readable_high)
             continue;
-        if (!page_readable(page))
+        if (!native_readable(page))
             return false;
         if (page == readable_high) {
             readable_high = page + PAGE;

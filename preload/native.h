@@ -30,6 +30,9 @@ struct native_walk {
  * Allocates nothing, keeps errno; may be called from any hook. Some 20 us for a deep Python stack. */
 struct native_walk native_walk(struct native_frame *frames, unsigned max, bool details);
 
+/* Can the aligned word at `address` be read? One system call without effect; async-safe. */
+bool native_readable(uintptr_t address);
+
 /* For people: the object and symbol that hold `ip`. Static or loader-owned strings; NULL: unknown. Takes the loader's lock
  * (dladdr): only for records. */
 struct native_symbol {

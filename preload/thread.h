@@ -10,11 +10,13 @@ struct guard_thread {
     int32_t depth;        /* > 0: guard's own code runs on this thread; hooks pass through */
     int32_t last_read_fd; /* descriptor of the last read-family call, plus 1; 0: none */
     bool last_open_cache; /* the last judged open was a library's own cache */
-    uint8_t spare[7];
-    uintptr_t unpickler_frame;  /* CFA of the outermost C unpickler's load() seen on this thread, 0: none */
+    bool learning;        /* a harmless pickle of guard's own is being loaded (unpickler_learn.c) */
+    uint8_t spare[6];
+    /* unpickler.c's: the outermost C unpickler that raised an event on this thread. */
+    uintptr_t unpickler_frame;  /* canonical frame address of its load(), 0: none */
     uintptr_t unpickler_return; /* what its return address slot held */
-    uintptr_t unpickler_origin; /* enum origin of that unpickling */
-    uintptr_t python_unpickler; /* likewise for pickle.py's: the frame's identity */
+    uintptr_t unpickler_origin; /* origins of it and of pickle.py's, and the descriptor that made it ipc */
+    uintptr_t unpickler_code;   /* the Python code that was innermost; an identity, never dereferenced */
 };
 _Static_assert(sizeof(struct guard_thread) <= 64, "static TLS is scarce");
 

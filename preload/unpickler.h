@@ -31,7 +31,10 @@ bool unpickler_prove(struct unpickler_info *info);
  * of the audit hook's own frame. Learns the C unpickler's address the first time. */
 enum origin unpickler_resolving(uintptr_t event_frame);
 
-/* An audit event that unpickler_learn() itself causes is under way on this thread: leave it alone. */
+/* The same by looking at the stacks, whatever was remembered: before a denial. */
+enum origin unpickler_resolving_afresh(void);
+
+/* A lesson is under way on this thread: its events go to unpickler_learn_event() and are not judged. */
 bool unpickler_learning(void);
 
 /* Why the C unpickler could not be learnt, as a clause for a record, or NULL. Then only Python frames tell. */

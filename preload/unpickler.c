@@ -1,0 +1,287 @@
+#include "unpickler.h"
+
+#include "frames.h"
+#include "guard.h"
+#include "ipc.h"
+#include "native.h"
+#include "python.h"
+#include "raw.h"
+#include "unpickler_learn.h"
+
+#include <string.h>
+
+/* Deep enough for an unpickler under a web framework's middlewares; a deeper stack counts as not walked to its end. */
+#define WALK_MAX 384u
+/* Python frames looked at for the caller of an unpickler. */
+#define CALLER_CODES 512u
+/* How far above the unpickler a cache's own code may stand: inductor's and joblib's are 2 to 5 frames up. */
+#define CACHE_FRAMES 6u
+
+/* unpickler_origin: the C unpickler's origin, that of the one in Python, and the descriptor (+1) that made it ipc. */
+static enum origin word_origin(uintptr_t word)
+{
+    return (enum origin)(word & 0xFF);
+}
+static enum origin word_pure(uintptr_t word)
+{
+    return (enum origin)(word >> 8 & 0xFF);
+}
+static int word_descriptor(uintptr_t word)
+{
+    return (int)(word >> 32) - 1;
+}
+static uintptr_t word_make(enum origin origin, enum origin pure, int descriptor)
+{
+    return (uintptr_t)origin | (uintptr_t)pure << 8 | (uintptr_t)(uint32_t)(descriptor + 1) << 32;
+}
+
+/* --- quick answers --------------------------------------------------------------------------------------------------- */
+
+/* Does the remembered frame still stand above `here`? On other machines than x86-64 the return address has no fixed place: what
+ * was remembered is believed until a walk disagrees. */
+static bool frame_stands(uintptr_t here)
+{
+    uintptr_t frame = guard_thread.unpickler_frame;
+    if (frame == 0 || here >= frame)
+        return false;
+#if defined(__x86_64__)
+    uintptr_t slot = frame - sizeof(uintptr_t), value;
+    if (!native_readable(slot))
+        return false;
+    memcpy(&value, (const void *)slot, sizeof(value));
+    return value == guard_thread.unpickler_return;
+#else
+    return true;
+#endif
+}
+
+static void forget_frame(void)
+{
+    guard_thread.unpickler_frame = guard_thread.unpickler_return = 0;
+}
+
+static bool pure_runs(void)
+{
+    const void *const *codes;
+    unsigned count = unpickler_pure_codes(&codes);
+    return count > 0 && frames_any(codes, count);
+}
+
+bool unpickler_inside(struct unpickler_info *info)
+{
+    uintptr_t word = guard_thread.unpickler_origin;
+    if (word == 0)
+        return false;
+    if (frame_stands((uintptr_t)__builtin_frame_address(0))) {
+        if (info != NULL)
+            *info = (struct unpickler_info){word_origin(word), false};
+        return true;
+    }
+    if (word_pure(word) == ORIGIN_UNKNOWN)
+        return false;
+    if (!pure_runs()) {
+        guard_thread.unpickler_origin = word_make(word_origin(word), ORIGIN_UNKNOWN, word_descriptor(word));
+        return false;
+    }
+    if (info != NULL)
+        *info = (struct unpickler_info){word_pure(word), true};
+    return true;
+}
+
+enum origin unpickler_origin(void)
+{
+    struct unpickler_info info;
+    return unpickler_inside(&info) ? info.origin : ORIGIN_UNKNOWN;
+}
+
+/* --- the stacks themselves ------------------------------------------------------------------------------------------- */
+
+struct stacks {
+    unsigned c, pure;   /* unpicklers of each kind */
+    uintptr_t frame;  /* CFA of the outermost C one */
+    bool complete;    /* there are no others */
+};
+
+/* A `load` and the function that was called from Python stand side by side and are one unpickler. */
+static struct stacks stacks_look(void)
+{
+    struct stacks stacks = {0, 0, 0, false};
+    struct native_frame frames[WALK_MAX];
+    if (unpickler_known()) {
+        struct native_walk walk = native_walk(frames, WALK_MAX, false);
+        bool before = false;
+        for (unsigned i = 0; i < walk.count; i++) {
+            bool now = unpickler_is(frames[i].ip);
+            if (now && !before) {
+                stacks.c++;
+                stacks.frame = frames[i].cfa;
+            }
+            before = now;
+        }
+        stacks.complete = walk.complete;
+    }
+    const void *const *pure;
+    const void *codes[CALLER_CODES];
+    unsigned pure_count = unpickler_pure_codes(&pure), count = pure_count > 0 ? frames_codes(codes, CALLER_CODES) : 0;
+    for (unsigned i = 0; i < count; i++)
+        for (unsigned k = 0; k < pure_count; k++)
+            stacks.pure += codes[i] == pure[k];
+    return stacks;
+}
+
+static void remember_frame(uintptr_t frame)
+{
+    guard_thread.unpickler_frame = frame;
+    guard_thread.unpickler_return = 0;
+#if defined(__x86_64__)
+    if (frame != 0 && native_readable(frame - sizeof(uintptr_t)))
+        memcpy(&guard_thread.unpickler_return, (const void *)(frame - sizeof(uintptr_t)), sizeof(uintptr_t));
+#endif
+}
+
+bool unpickler_prove(struct unpickler_info *info)
+{
+    struct unpickler_info believed;
+    if (!unpickler_inside(&believed))
+        return false;
+    struct stacks stacks = stacks_look();
+    if (stacks.c == 0 && stacks.complete)
+        forget_frame();
+    else if (stacks.c > 0)
+        remember_frame(stacks.frame);
+    if (stacks.c == 0 && stacks.pure == 0 && (stacks.complete || believed.pure))
+        return false;
+    if (info != NULL)
+        *info = (struct unpickler_info){believed.origin, stacks.c == 0 && stacks.pure > 0};
+    return true;
+}
+
+/* --- whose bytes ----------------------------------------------------------------------------------------------------- */
+
+/* Is the frame's module, in truth and not only by __name__, one of those that `listed` lists? */
+static bool frame_listed(struct py_object *frame, bool (*listed)(const struct policy *, const char *))
+{
+    const struct python *python = python_api();
+    const struct policy *policy = guard_policy();
+    struct py_object *globals = python_attribute(frame, "f_globals");
+    bool found = false;
+    if (policy != NULL && python_is_kind(globals, python->PyDict_Type)) {
+        const char *name = python_text(python->PyDict_GetItemString(globals, "__name__"));
+        struct py_object *module = name != NULL ? python_module(name) : NULL;
+        struct py_object *truth = python_attribute(module, "__dict__");
+        struct py_object *specification = NULL, *started = NULL;
+        /* A program started by `python -m name` is __main__, and its __spec__ knows better. */
+        if (truth == globals && strcmp(name, "__main__") == 0) {
+            specification = python_attribute(module, "__spec__");
+            started = python_attribute(specification, "name");
+            name = python_text(started);
+        }
+        found = truth == globals && name != NULL && listed(policy, name);
+        python_release(started);
+        python_release(specification);
+        python_release(truth);
+    }
+    python_release(globals);
+    return found;
+}
+
+/* Does one of the `depth` frames from the unpickler's caller on belong to a listed module? `pure`: frames up to the
+ * unpickler's own `load` come first. */
+static bool caller_listed(bool pure, unsigned depth, bool (*listed)(const struct policy *, const char *))
+{
+    const struct python *python = python_api();
+    const void *const *codes;
+    unsigned code_count = unpickler_pure_codes(&codes);
+    struct python_error error;
+    bool found = false;
+    python_error_save(&error);
+    struct py_object *frame = python->PyEval_GetFrame();
+    if (frame != NULL)
+        python->Py_IncRef(frame);
+    for (unsigned seen = 0; frame != NULL && seen < depth && !found;) {
+        if (pure) {
+            struct py_object *code = python_attribute(frame, "f_code");
+            for (unsigned i = 0; i < code_count; i++)
+                pure = pure && code != codes[i];
+            python_release(code);
+        } else {
+            found = frame_listed(frame, listed);
+            seen++;
+        }
+        struct py_object *back = python_attribute(frame, "f_back");
+        python_release(frame);
+        frame = back;
+    }
+    python_release(frame);
+    python_error_restore(&error);
+    return found;
+}
+
+static int last_descriptor(void)
+{
+    return guard_thread.last_read_fd - 1;
+}
+
+/* The origin of a lone unpickler. */
+static enum origin origin_of_caller(bool pure)
+{
+    int descriptor = last_descriptor();
+    if (descriptor >= 0 && ipc_descriptor(descriptor) && caller_listed(pure, 1, policy_is_ipc_module))
+        return ORIGIN_IPC;
+    if (thread_last_open_was_cache() && caller_listed(pure, CACHE_FRAMES, policy_is_cache_module))
+        return ORIGIN_CACHE;
+    return ORIGIN_UNPICKLER;
+}
+
+/* ipc was said of another descriptor. What an import read meanwhile changes nothing; another connection does. */
+static bool ipc_still(int descriptor)
+{
+    struct stat status;
+    int now = last_descriptor();
+    if (now == descriptor || now < 0 || raw_fstat(now, &status) != 0 || !S_ISSOCK(status.st_mode))
+        return true;
+    return ipc_descriptor(now);
+}
+
+enum origin unpickler_resolving_afresh(void)
+{
+    const void *code = NULL;
+    enum origin outer = frame_stands((uintptr_t)__builtin_frame_address(0)) ? word_origin(guard_thread.unpickler_origin)
+                                                                            : ORIGIN_UNKNOWN;
+    uintptr_t outer_frame = guard_thread.unpickler_frame;
+    unpickler_learn();
+    struct stacks stacks = stacks_look();
+    if (stacks.c == 0 && stacks.pure == 0) {
+        unpickler_learn_pure();
+        stacks = stacks_look();
+    }
+    enum origin origin;
+    if (stacks.c + stacks.pure <= 1)
+        origin = origin_of_caller(stacks.c == 0 && stacks.pure > 0);
+    else /* the outermost decides; it was met before, when it was alone */
+        origin = stacks.c > 0 && outer != ORIGIN_UNKNOWN && outer_frame == stacks.frame ? outer : ORIGIN_UNPICKLER;
+    frames_codes(&code, 1);
+    remember_frame(stacks.frame);
+    guard_thread.unpickler_code = (uintptr_t)code;
+    guard_thread.unpickler_origin =
+        word_make(stacks.c > 0 ? origin : ORIGIN_UNKNOWN, stacks.pure > 0 ? origin : ORIGIN_UNKNOWN, last_descriptor());
+    return origin;
+}
+
+enum origin unpickler_resolving(uintptr_t event_frame)
+{
+    const void *code = NULL;
+    uintptr_t word = guard_thread.unpickler_origin;
+    /* The same Python code asked last time, below the same frame: the same unpickler, or its like from the same place. */
+    frames_codes(&code, 1);
+    if (code != NULL && (uintptr_t)code == guard_thread.unpickler_code) {
+        if (word_origin(word) != ORIGIN_UNKNOWN && frame_stands(event_frame)) {
+            if (word_origin(word) != ORIGIN_IPC || ipc_still(word_descriptor(word)))
+                return word_origin(word);
+        } else if (word_origin(word) == ORIGIN_UNKNOWN && word_pure(word) == ORIGIN_UNPICKLER &&
+                   !thread_last_open_was_cache()) {
+            return ORIGIN_UNPICKLER;
+        }
+    }
+    return unpickler_resolving_afresh();
+}

@@ -1,0 +1,24 @@
+/* Which functions are unpicklers: the C one by its addresses, the one in Python by its code object. */
+#ifndef GUARD_UNPICKLER_LEARN_H
+#define GUARD_UNPICKLER_LEARN_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+/* Learns the C unpickler, if the program imported _pickle and it is not learnt yet. GIL held. */
+void unpickler_learn(void);
+
+/* The audit hook hands in events while unpickler_learning(): the stack of this one is looked at. */
+void unpickler_learn_event(void);
+
+/* Looks for pickle.py's (again). GIL held. */
+void unpickler_learn_pure(void);
+
+/* Is the C unpickler known, and is this return address within it? Async-safe. */
+bool unpickler_known(void);
+bool unpickler_is(uintptr_t ip);
+
+/* The code objects of pickle._Unpickler.load; kept alive for good. Async-safe. */
+unsigned unpickler_pure_codes(const void *const **codes);
+
+#endif
