@@ -20,14 +20,18 @@ int guard_state_word = GUARD_UNINIT;
 __thread struct guard_thread guard_thread;
 struct tally tally;
 
-/* A page that the kernel empties in a forked child and leaves alone in a vfork child. */
+/* A page that the kernel empties in a forked child and leaves alone in a vfork child (MADV_WIPEONFORK, Linux 4.14; without it
+ * the two cannot be told apart, and both are taken for forks). */
 static uint32_t *same_process;
 static long process_id;
 
-static const struct policy *loaded_policy;
-static struct policy_fault fault;
-static char fault_text[sizeof fault.message + sizeof fault.name + 64];
-static int policy_state; /* 0: not loaded, 1: loaded, 2: fault */
+/* What was loaded, published as a whole: a forked child must never wait for a thread that it does not have. */
+struct loaded {
+    const struct policy *policy; /* the built-in one where there was a fault */
+    bool faulty, site_faulty;
+    char fault[640]; /* "FILE:LINE:COLUMN: message" */
+};
+static struct loaded *loaded;
 
 struct guard_section guard_enter(void)
 {
@@ -43,14 +47,16 @@ void guard_leave(struct guard_section section)
 
 bool guard_borrowed_memory(void)
 {
-    if (!same_process || !__atomic_load_n(same_process, __ATOMIC_RELAXED)) {
-        process_id = raw_getpid();
+    long id = raw_getpid();
+    if (same_process && __atomic_load_n(same_process, __ATOMIC_RELAXED))
+        return id != process_id;
+    if (id != process_id) {
+        process_id = id;
         verdicts_after_fork();
-        if (same_process)
-            __atomic_store_n(same_process, 1, __ATOMIC_RELAXED);
-        return false;
     }
-    return raw_getpid() != process_id;
+    if (same_process)
+        __atomic_store_n(same_process, 1, __ATOMIC_RELAXED);
+    return false;
 }
 
 /* What is wrong with the environment itself, or NULL. */
@@ -87,9 +93,11 @@ static char *append_decimal(char *to, char *end, unsigned number)
     return append_text(to, end, digits + at);
 }
 
-static void note_fault(const struct policy_fault *found)
+static void note_fault(struct loaded *mine, const struct policy_fault *found)
 {
-    char *to = fault_text, *end = fault_text + sizeof fault_text;
+    char *to = mine->fault, *end = mine->fault + sizeof mine->fault;
+    mine->faulty = true;
+    mine->site_faulty = !strcmp(found->name, SETTINGS_SITE_POLICY);
     if (found->name[0]) {
         to = append_text(to, end, found->name);
         if (found->line) {
@@ -101,73 +109,63 @@ static void note_fault(const struct policy_fault *found)
     append_text(to, end, found->message);
 }
 
-/* Every thread that finds nothing loaded loads for itself; one publishes, the others throw theirs away. No lock can be
- * left behind in a forked child that way. */
-static void load_policy(void)
+/* Every thread that finds nothing loaded loads for itself; one publishes, the others throw theirs away. NULL: no memory. */
+static const struct loaded *load(void)
 {
+    struct loaded *mine = __atomic_load_n(&loaded, __ATOMIC_ACQUIRE), *none = NULL;
+    if (mine)
+        return mine;
+    mine = raw_take(NULL, sizeof *mine);
+    if (!mine)
+        return NULL;
     struct policy_fault found = {0};
     const char *wrong = environment_fault();
-    struct policy *mine = NULL;
     if (wrong)
         append_text(found.message, found.message + sizeof found.message, wrong);
     else
-        mine = settings_load_policy(environment.policy[0] ? environment.policy : NULL, &found);
-    int state = mine ? 1 : 2;
-    if (!mine) /* audit goes on with the built-in policy; the fault is kept beside it */
-        mine = policy_load(NULL, 0, &(struct policy_fault){0});
-    const struct policy *none = NULL;
-    if (!__atomic_compare_exchange_n(&loaded_policy, &none, mine, false, __ATOMIC_ACQ_REL, __ATOMIC_ACQUIRE)) {
-        policy_free(mine);
-        return;
+        mine->policy = settings_load_policy(environment.policy[0] ? environment.policy : NULL, &found);
+    if (!mine->policy) {
+        note_fault(mine, &found);
+        mine->policy = policy_load(NULL, 0, &found);
     }
-    if (state == 2) {
-        fault = found;
-        note_fault(&found);
-    }
-    __atomic_store_n(&policy_state, state, __ATOMIC_RELEASE);
-}
-
-static int policy_ready(void)
-{
-    int state = __atomic_load_n(&policy_state, __ATOMIC_ACQUIRE);
-    if (!state) {
-        load_policy();
-        /* Another thread published but has not said how it went: a matter of a few instructions. */
-        while (!(state = __atomic_load_n(&policy_state, __ATOMIC_ACQUIRE)))
-            raw_syscall6(SYS_sched_yield, 0, 0, 0, 0, 0, 0);
-    }
-    return state;
+    if (__atomic_compare_exchange_n(&loaded, &none, mine, false, __ATOMIC_ACQ_REL, __ATOMIC_ACQUIRE))
+        return mine;
+    policy_free((struct policy *)(uintptr_t)mine->policy);
+    raw_give(NULL, mine, sizeof *mine);
+    return none;
 }
 
 const char *guard_fault(void)
 {
-    return policy_ready() == 2 ? fault_text : NULL;
+    const struct loaded *in_force = load();
+    return !in_force ? "there is no memory for a policy" : in_force->faulty ? in_force->fault : NULL;
 }
 
 enum policy_mode guard_mode(void)
 {
-    int state = policy_ready();
-    const struct policy *policy = __atomic_load_n(&loaded_policy, __ATOMIC_ACQUIRE);
+    const struct loaded *in_force = load();
     enum policy_mode asked = !strcmp(environment.mode, "audit")     ? MODE_AUDIT
                              : !strcmp(environment.mode, "off")     ? MODE_OFF
                              : !strcmp(environment.mode, "enforce") ? MODE_ENFORCE
                                                                     : MODE_UNSET;
-    if (state == 2) /* a site policy that cannot be read might have been locked */
-        return asked == MODE_UNSET || !strcmp(fault.name, SETTINGS_SITE_POLICY) ? MODE_ENFORCE : asked;
-    enum policy_mode said = policy_mode(policy) == MODE_UNSET ? MODE_ENFORCE : policy_mode(policy);
-    if (asked == MODE_UNSET || (policy_locked(policy) && asked != MODE_ENFORCE))
+    if (!in_force || in_force->faulty) /* a site policy that cannot be read might have been locked */
+        return asked == MODE_UNSET || !in_force || in_force->site_faulty ? MODE_ENFORCE : asked;
+    enum policy_mode said = policy_mode(in_force->policy);
+    if (said == MODE_UNSET)
+        said = MODE_ENFORCE;
+    if (asked == MODE_UNSET || (policy_locked(in_force->policy) && asked != MODE_ENFORCE))
         return said;
     return asked;
 }
 
 const struct policy *guard_policy(void)
 {
-    if (policy_ready() == 2) {
-        if (guard_mode() != MODE_AUDIT)
-            return NULL;
-        say_fault("audit goes on with the built-in policy: ", fault_text, 0);
-    }
-    return __atomic_load_n(&loaded_policy, __ATOMIC_ACQUIRE);
+    const struct loaded *in_force = load();
+    if (!in_force || (in_force->faulty && guard_mode() != MODE_AUDIT))
+        return NULL;
+    if (in_force->faulty)
+        say_fault("audit goes on with the built-in policy: ", in_force->fault, 0);
+    return in_force->policy;
 }
 
 /* An allowed live effect is worth a record when somebody may want a rule for it one day. */
@@ -177,18 +175,12 @@ static bool worth_recording(const struct subject *subject, const struct judgemen
            (record_wanted() && (judgement->unlisted || subject->origin == ORIGIN_IPC || subject->origin == ORIGIN_CACHE));
 }
 
-enum decision guard_act(const struct subject *subject, const struct judgement *judgement, const struct frame *frames,
-                        unsigned frame_count, char *message, size_t size)
+/* Records and says it; what the program is to see. */
+static enum decision carry_out(const struct subject *subject, const struct judgement *judgement,
+                               const struct frame *frames, unsigned frame_count, char *message, size_t size)
 {
-    if (!worth_recording(subject, judgement))
-        return DECISION_ALLOW;
     bool denied = judgement->decision == DECISION_DENY, audit = guard_mode() == MODE_AUDIT;
     const struct effect *effect = subject->effect;
-    struct frame walked[RECORD_FRAMES];
-    if (!frames) {
-        frame_count = frames_walk(walked, RECORD_FRAMES);
-        frames = walked;
-    }
     char arguments[512], clause[512];
     effect_render_arguments(effect, arguments, sizeof arguments);
     policy_describe(effect, clause, sizeof clause);
@@ -233,6 +225,22 @@ enum decision guard_act(const struct subject *subject, const struct judgement *j
     return audit ? DECISION_ALLOW : DECISION_DENY;
 }
 
+enum decision guard_act(const struct subject *subject, const struct judgement *judgement, const struct frame *frames,
+                        unsigned frame_count, char *message, size_t size)
+{
+    if (!worth_recording(subject, judgement))
+        return DECISION_ALLOW;
+    struct frame *walked = frames ? NULL : raw_take(NULL, RECORD_FRAMES * sizeof *walked);
+    if (walked) {
+        frame_count = frames_walk(walked, RECORD_FRAMES);
+        frames = walked;
+    }
+    enum decision seen = carry_out(subject, judgement, frames, frame_count, message, size);
+    if (walked)
+        raw_give(NULL, walked, RECORD_FRAMES * sizeof *walked);
+    return seen;
+}
+
 enum decision guard_decide(struct subject *subject, const struct frame *frames, unsigned frame_count, char *message,
                            size_t size)
 {
@@ -244,7 +252,7 @@ enum decision guard_decide(struct subject *subject, const struct frame *frames, 
         policy_judge(policy, subject, &judgement);
     else
         judgement = (struct judgement){.decision = DECISION_DENY, .rule = "guard-fault", .severity = "high",
-                                       .why = fault_text, .attack = true};
+                                       .why = guard_fault(), .attack = true};
     return guard_act(subject, &judgement, frames, frame_count, message, size);
 }
 
