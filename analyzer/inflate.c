@@ -7,15 +7,25 @@
 /* History that is kept, and as much new output: moving the history costs less than inflating what follows it. */
 #define OUTPUT_SIZE (2 * INFLATE_HISTORY)
 
-static voidpf stream_take(voidpf arena, uInt items, uInt size)
+/* zlib's state (7 KB) and its window (32 KB and a little). The window is asked for only while inflating, when the arena
+ * may be at a mark that a nested format will release: so all of it is taken at the start. */
+#define STATE_SIZE (48u << 10)
+
+static voidpf stream_take(voidpf context, uInt items, uInt size)
 {
-    return arena_take(arena, (size_t)items * size);
+    struct inflater *inflater = context;
+    size_t bytes = ((size_t)items * size + 15) & ~(size_t)15;
+    if (bytes > STATE_SIZE - inflater->state_used)
+        return NULL;
+    unsigned char *taken = inflater->state + inflater->state_used;
+    inflater->state_used += bytes;
+    return taken;
 }
 
-static void stream_give(voidpf arena, voidpf memory)
+static void stream_give(voidpf context, voidpf memory)
 {
     /* The arena is released as a whole. */
-    (void)arena;
+    (void)context;
     (void)memory;
 }
 
@@ -51,12 +61,13 @@ bool inflate_open(struct inflater *inflater, struct scan *scan, const struct sou
     inflater->start = start;
     inflater->stop = stop;
     inflater->wrap = wrap;
+    inflater->state = arena_take(scan->arena, STATE_SIZE);
     inflater->input = arena_take(scan->arena, INPUT_SIZE);
     inflater->output = arena_take(scan->arena, OUTPUT_SIZE);
     inflater->stream.zalloc = stream_take;
     inflater->stream.zfree = stream_give;
-    inflater->stream.opaque = scan->arena;
-    if (!inflater->input || !inflater->output || inflateInit2(&inflater->stream, window_bits(wrap)) != Z_OK) {
+    inflater->stream.opaque = inflater;
+    if (!inflater->state || !inflater->input || !inflater->output || inflateInit2(&inflater->stream, window_bits(wrap)) != Z_OK) {
         scan_failed(scan, SCAN_MEMORY, 0);
         return false;
     }
@@ -136,6 +147,8 @@ static void output_grow(struct inflater *inflater)
     inflater->output_length += made;
     if (status == Z_STREAM_END)
         stream_ended(inflater);
+    else if (status == Z_MEM_ERROR)
+        scan_failed(inflater->scan, SCAN_MEMORY, 0);
     else if (status != Z_OK && status != Z_BUF_ERROR)
         inflater->end = INFLATE_DAMAGED;
 }
@@ -146,7 +159,7 @@ static size_t output_reach(struct inflater *inflater, uint64_t offset)
     if (offset < inflater->output_start)
         stream_restart(inflater);
     while (offset - inflater->output_start >= inflater->output_length) {
-        if (inflater->end != INFLATE_OPEN || inflater->error)
+        if (inflater->end != INFLATE_OPEN || inflater->error || inflater->scan->stopped)
             return 0;
         output_grow(inflater);
     }
@@ -172,12 +185,6 @@ static ssize_t inflate_pread(void *context, void *buffer, size_t length, uint64_
 struct source inflate_source(struct inflater *inflater, uint64_t size)
 {
     return (struct source){.pread = inflate_pread, .context = inflater, .size = size, .streamed = true};
-}
-
-bool inflate_starts(struct inflater *inflater)
-{
-    unsigned char first;
-    return inflate_pread(inflater, &first, 1, 0) == 1;
 }
 
 void inflate_report_end(const struct inflater *inflater, const char *format)

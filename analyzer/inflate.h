@@ -35,6 +35,8 @@ struct inflater {
     enum inflate_end end;
     int error;            /* errno of a failed read of `packed` */
     z_stream stream;
+    unsigned char *state; /* zlib's own memory */
+    size_t state_used;
     unsigned char *input;
     unsigned char *output;
     size_t output_length;
@@ -42,7 +44,7 @@ struct inflater {
 };
 #define INFLATE_HISTORY (32u << 10)
 
-/* Sets up `inflater` over [start, stop) of `packed`, with memory from the scan's arena: release it by arena_release, there
+/* Sets up `inflater`, which must stay where it is, over [start, stop) of `packed`, with memory from the scan's arena: release it by arena_release, there
  * is nothing else to close. `packed` must outlive it. False: no memory; the scan is then stopped. */
 bool inflate_open(struct inflater *inflater, struct scan *scan, const struct source *packed, uint64_t start, uint64_t stop,
                   enum inflate_wrap wrap);
@@ -50,9 +52,6 @@ bool inflate_open(struct inflater *inflater, struct scan *scan, const struct sou
 /* The inflated bytes as a streamed source of `size` bytes (SOURCE_SIZE_UNKNOWN where nothing says how many). Damage,
  * truncation and the limit read as the end of the bytes; `inflater->end` tells which it was. */
 struct source inflate_source(struct inflater *inflater, uint64_t size);
-
-/* Does anything come out? Inflates the first bytes, which stay at hand. */
-bool inflate_starts(struct inflater *inflater);
 
 /* What is wrong with the packed bytes, if anything was found so far: opaque past the limit, malformed where damaged or
  * cut short. Called after the inflated bytes were recognised. */

@@ -44,8 +44,17 @@ struct name_set {
     uint64_t *slots; /* 0: free */
     size_t mask, used;
 };
-#define NAME_SET_SLOTS (1u << 17)
-#define NAME_SET_FULL (NAME_SET_SLOTS / 2) /* beyond, probes become long; TorchScript's largest models have some thousand */
+#define NAMES_MAX (1u << 16) /* TorchScript's largest models have some thousand */
+
+/* Room for `count` names, half of it free so that probes stay short. False: no memory. */
+static bool name_set_open(struct name_set *set, struct arena *arena, uint64_t count)
+{
+    size_t slots = 64;
+    while (slots / 2 < count && slots / 2 < NAMES_MAX)
+        slots *= 2;
+    *set = (struct name_set){arena_take(arena, slots * sizeof(uint64_t)), slots - 1, 0};
+    return set->slots != NULL;
+}
 
 static uint64_t name_hash(const unsigned char *name, size_t length)
 {
@@ -74,6 +83,7 @@ struct reading {
     struct zip_archive *archive;
     const struct zip_reading *where;
     struct zip_names names;
+    uint64_t members;
     uint64_t lowest; /* offset of the first member */
     unsigned faults;
 };
@@ -92,6 +102,7 @@ static void reading_recognise(struct reading *reading)
         if (entry.header < reading->lowest)
             reading->lowest = entry.header;
     }
+    reading->members = walk.seen;
     if (walk.reader.error)
         scan_failed(scan, SCAN_IO, walk.reader.error);
     if (walk.damaged)
@@ -105,10 +116,10 @@ static void reading_members(struct reading *reading)
 {
     struct zip_archive *archive = reading->archive;
     struct scan *scan = archive->scan;
-    struct name_set set = {arena_take(scan->arena, NAME_SET_SLOTS * sizeof(uint64_t)), NAME_SET_SLOTS - 1, 0};
+    struct name_set set;
     struct zip_walk walk;
     struct zip_entry entry;
-    if (!set.slots) {
+    if (!name_set_open(&set, scan->arena, reading->members)) {
         scan_failed(scan, SCAN_MEMORY, 0);
         return;
     }
@@ -117,11 +128,11 @@ static void reading_members(struct reading *reading)
     while (!scan->stopped && walk.seen < LIMIT_MEMBERS && zip_walk_next(&walk, &entry)) {
         if (zip_names_storage(&reading->names, &entry))
             continue;
-        if (set.used < NAME_SET_FULL && name_set_add(&set, &entry))
+        if (set.used < NAMES_MAX && name_set_add(&set, &entry))
             reading->faults |= ZIP_FAULT_DUPLICATE;
         zip_member_scan(archive, &entry, zip_names_script(&reading->names, &entry));
     }
-    if (zip_is_model(archive) && (walk.seen >= LIMIT_MEMBERS || set.used >= NAME_SET_FULL))
+    if (zip_is_model(archive) && (walk.seen >= LIMIT_MEMBERS || set.used >= NAMES_MAX))
         scan_opaque(scan, archive->format, "zip-members", reading->where->directory, "more members than are inspected");
 }
 
