@@ -156,8 +156,13 @@ static void output_grow(struct inflater *inflater)
 /* Makes the output hold the byte at `offset`, if there is one. Returns how many bytes there are from it on, 0 at the end. */
 static size_t output_reach(struct inflater *inflater, uint64_t offset)
 {
-    if (offset < inflater->output_start)
+    if (offset < inflater->output_start) {
+        if (inflater->restarts++ >= INFLATE_RESTARTS) {
+            inflater->end = INFLATE_LIMITED;
+            return 0;
+        }
         stream_restart(inflater);
+    }
     while (offset - inflater->output_start >= inflater->output_length) {
         if (inflater->end != INFLATE_OPEN || inflater->error || inflater->scan->stopped)
             return 0;

@@ -19,13 +19,14 @@ enum inflate_end {
     INFLATE_COMPLETE,  /* the stream ended as it should */
     INFLATE_TRUNCATED, /* the packed bytes ended first */
     INFLATE_DAMAGED,   /* no valid stream from here on; what came before was delivered */
-    INFLATE_LIMITED    /* LIMIT_INFLATED of the scan is reached */
+    INFLATE_LIMITED    /* LIMIT_INFLATED of the scan, or INFLATE_RESTARTS, is reached */
 };
 
 /* Reading forward inflates each byte once. The last INFLATE_HISTORY bytes stay at hand, which is what bidding needs (a
  * head is read, then the format that bid starts over). Going back further starts the stream again from its first byte:
- * checkpoints would cost 40 KB each and only help runs that go back often, and none does. What is inflated again counts
- * against LIMIT_INFLATED again, so a hostile pattern of seeks ends there. */
+ * checkpoints would cost 40 KB each and only help runs that go back often. What is inflated again counts against
+ * LIMIT_INFLATED again, and INFLATE_RESTARTS bounds how often it happens: a zip inside goes back three times, to its
+ * directory and to its members, and each of the formats that bid for the same bytes once. */
 struct inflater {
     struct scan *scan;
     const struct source *packed;
@@ -33,6 +34,7 @@ struct inflater {
     uint64_t next;        /* the first of them not yet in `input` */
     enum inflate_wrap wrap;
     enum inflate_end end;
+    unsigned restarts;
     int error;            /* errno of a failed read of `packed` */
     z_stream stream;
     unsigned char *state; /* zlib's own memory */
@@ -43,6 +45,7 @@ struct inflater {
     uint64_t output_start; /* offset of output[0] among the inflated bytes */
 };
 #define INFLATE_HISTORY (32u << 10)
+#define INFLATE_RESTARTS 32u
 
 /* Sets up `inflater`, which must stay where it is, over [start, stop) of `packed`, with memory from the scan's arena: release it by arena_release, there
  * is nothing else to close. `packed` must outlive it. False: no memory; the scan is then stopped. */

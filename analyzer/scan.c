@@ -98,16 +98,18 @@ void scan_is(struct scan *scan, const char *format)
 void scan_is_around(struct scan *scan, const char *format, size_t outside)
 {
     struct scan_result *result = scan->result;
-    size_t i;
+    size_t i = 0;
 
-    for (i = 0; i < outside && i < result->format_count; i++)
-        if (strcmp(result->formats[i], format) == 0)
-            return;
-    if (outside >= SCAN_FORMATS)
+    while (i < result->format_count && strcmp(result->formats[i], format) != 0)
+        i++;
+    if (i < outside || outside >= SCAN_FORMATS)
         return;
-    if (result->format_count < SCAN_FORMATS)
+    /* Not there yet: a new last one makes room, or the innermost of too many goes. */
+    if (i == result->format_count && i < SCAN_FORMATS)
         result->format_count++;
-    for (i = result->format_count - 1; i > outside; i--)
+    else if (i == SCAN_FORMATS)
+        i--;
+    for (; i > outside; i--)
         result->formats[i] = result->formats[i - 1];
     result->formats[outside] = format;
 }

@@ -185,7 +185,24 @@ static bool head_is_member(const struct source *source)
     return source_read(source, head, sizeof head, 0) == (ssize_t)sizeof head && memcmp(head, "PK\3\4", 4) == 0;
 }
 
-static bool zip_run(struct scan *scan, const struct source *source)
+/* The size of a source that does not tell it, by reading to its end; 0 on failure. */
+static uint64_t size_find(struct scan *scan, const struct source *source)
+{
+    struct arena_mark mark = arena_mark(scan->arena);
+    unsigned char *waste = arena_take(scan->arena, LIMIT_WINDOW);
+    uint64_t size = 0;
+    ssize_t got = 0;
+    if (!waste)
+        scan_failed(scan, SCAN_MEMORY, 0);
+    while (waste && (got = source_read(source, waste, LIMIT_WINDOW, size)) > 0)
+        size += (uint64_t)got;
+    if (got < 0)
+        scan_failed(scan, SCAN_IO, (int)-got);
+    arena_release(scan->arena, mark);
+    return size;
+}
+
+static bool archive_run(struct scan *scan, const struct source *source)
 {
     struct zip_archive archive = {.scan = scan, .source = source, .format = "zip"};
     struct zip_reading where[ZIP_READINGS];
@@ -199,6 +216,9 @@ static bool zip_run(struct scan *scan, const struct source *source)
         scan->model = model;
         return broken;
     }
+    struct zip_spool spool;
+    struct source spooled = zip_spool_source(&spool, scan, source, where, count);
+    archive.source = &spooled;
     for (unsigned i = 0; i < count && !scan->stopped; i++) {
         struct arena_mark mark = arena_mark(scan->arena);
         readings[i] = (struct reading){.archive = &archive, .where = &where[i]};
@@ -223,6 +243,15 @@ static bool zip_run(struct scan *scan, const struct source *source)
         scan_is_around(scan, "zip", outside);
     scan->model = model;
     return archive.kind != ZIP_PLAIN || archive.found;
+}
+
+static bool zip_run(struct scan *scan, const struct source *source)
+{
+    struct source_slice slice = {source, 0};
+    if (source->size != SOURCE_SIZE_UNKNOWN)
+        return archive_run(scan, source);
+    struct source sized = source_from_slice(&slice, size_find(scan, source));
+    return archive_run(scan, &sized);
 }
 
 const struct format format_zip = {"zip", zip_bid, zip_run};

@@ -42,6 +42,20 @@ enum zip_fault {
 unsigned zip_find_readings(struct scan *scan, const struct source *source, struct zip_reading readings[ZIP_READINGS],
                            unsigned *faults);
 
+/* A streamed source whose end, from the first directory on, is kept in memory: directory and members are read in turn,
+ * and going back and forth would inflate the whole each time. */
+struct zip_spool {
+    const struct source *whole;
+    uint64_t start;
+    unsigned char *bytes;
+    size_t length;
+};
+#define ZIP_SPOOL_MAX (4u << 20) /* a directory of some 50,000 members */
+
+/* Keeps the end of `source` if it is streamed and small enough; returns the source to go on with. */
+struct source zip_spool_source(struct zip_spool *spool, struct scan *scan, const struct source *source,
+                               const struct zip_reading *readings, unsigned count);
+
 /* One member as the central directory describes it. */
 struct zip_entry {
     const unsigned char *name; /* not NUL-terminated; valid until the next entry is read */

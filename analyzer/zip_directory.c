@@ -123,6 +123,43 @@ unsigned zip_find_readings(struct scan *scan, const struct source *source, struc
     return search.count;
 }
 
+static ssize_t spool_pread(void *context, void *buffer, size_t length, uint64_t offset)
+{
+    const struct zip_spool *spool = context;
+    if (offset < spool->start) {
+        if (length > spool->start - offset)
+            length = (size_t)(spool->start - offset);
+        return spool->whole->pread(spool->whole->context, buffer, length, offset);
+    }
+    if (offset - spool->start >= spool->length)
+        return 0;
+    size_t at = (size_t)(offset - spool->start);
+    if (length > spool->length - at)
+        length = spool->length - at;
+    memcpy(buffer, spool->bytes + at, length);
+    return (ssize_t)length;
+}
+
+struct source zip_spool_source(struct zip_spool *spool, struct scan *scan, const struct source *source,
+                               const struct zip_reading *readings, unsigned count)
+{
+    *spool = (struct zip_spool){.whole = source, .start = source->size};
+    for (unsigned i = 0; i < count; i++)
+        if (readings[i].directory < spool->start)
+            spool->start = readings[i].directory;
+    uint64_t length = source->size - spool->start;
+    if (!source->streamed || length > ZIP_SPOOL_MAX)
+        return *source;
+    spool->bytes = arena_take(scan->arena, (size_t)length + 1);
+    if (!spool->bytes)
+        return *source;
+    ssize_t got = source_read(source, spool->bytes, (size_t)length, spool->start);
+    if (got < 0)
+        scan_failed(scan, SCAN_IO, (int)-got);
+    spool->length = got > 0 ? (size_t)got : 0;
+    return (struct source){.pread = spool_pread, .context = spool, .size = source->size, .streamed = true};
+}
+
 bool zip_walk_open(struct zip_walk *walk, struct scan *scan, const struct source *source,
                    const struct zip_reading *reading)
 {
