@@ -87,12 +87,14 @@ fetch()
         apt-get -q update >>"$log" 2>&1 || true
     fi
     version=$(newest_revision "$1" "$2")
-    [ -n "$version" ] || fail "no archive of this host offers the source of $1 $2 (Debian 12 does)"
+    [ -n "$version" ] || fail "found no source of $1 $2 in this host's archives (Debian 12 has it)"
     echo "guard: fetching the source of $1 $version"
     (cd "$folder" && apt-get -q source --download-only --only-source "$1=$version" >>"$log" 2>&1) ||
         fail "could not fetch the source of $1 $version"
 }
 
+# What an earlier, failed run has left says where archives were, not where they are.
+rm -rf "$apt"
 echo "$pins" | while read -r name upstream sha256; do
     [ -n "$name" ] || continue
     [ -n "$(dsc_of "$name" "$upstream")" ] || fetch "$name" "$upstream"
