@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-import own_classes
+import scene_classes
 from conftest import AttackCases, function_name
 from make_models import payload, payload_bytes
 
@@ -247,10 +247,10 @@ def test_own_classes(old_scene, where):
         folder = Path(temporary) if "/tmp" in where else old_scene.folder
         if where == "a package":
             old_scene.write("shapes/__init__.py", "")
-            old_scene.write("shapes/kinds.py", own_classes.CLASSES)
-            old_scene.write("main.py", own_classes.FROM_PACKAGE.format(module="shapes.kinds"))
+            old_scene.write("shapes/kinds.py", scene_classes.CLASSES)
+            old_scene.write("main.py", scene_classes.FROM_PACKAGE.format(module="shapes.kinds"))
         else:
-            (folder / "main.py").write_text(own_classes.MAIN)
+            (folder / "main.py").write_text(scene_classes.MAIN)
         (folder / "pickles").mkdir()
         for what in ("dump", "load"):
             without, _ = old_scene.benign(folder / "main.py", what, folder / "pickles")
@@ -258,7 +258,7 @@ def test_own_classes(old_scene, where):
 
 
 def test_values(old_scene):
-    old_scene.path("main.py").write_text(own_classes.MAIN_VALUES)
+    old_scene.path("main.py").write_text(scene_classes.MAIN_VALUES)
     old_scene.path("pickles").mkdir()
     without, _ = old_scene.benign(old_scene.path("main.py"), "dump", old_scene.path("pickles"))
     assert "FAILED" not in without.stdout
