@@ -207,6 +207,16 @@ unsigned frames_codes(const void **codes, unsigned max)
     return count;
 }
 
+unsigned frames_count(unsigned max)
+{
+    unsigned count = 0;
+    if (!layout_good())
+        return 0;
+    for (const void *frame = frame_first(); frame != NULL && count < max; frame = frame_back(frame))
+        count += frame_code(frame) != NULL;
+    return count;
+}
+
 bool frames_any(const void *const *codes, unsigned count)
 {
     if (!layout_good())
@@ -274,6 +284,11 @@ void frames_check(void)
     }
     python_release(frame);
     __atomic_store_n(&layout_state, same ? LAYOUT_GOOD : LAYOUT_BAD, __ATOMIC_RELEASE);
+}
+
+bool frames_known(void)
+{
+    return layout_good();
 }
 
 bool frames_unknown(void)

@@ -22,12 +22,18 @@ unsigned frames_walk(struct frame *frames, unsigned max);
  * costs a few ns a frame. */
 unsigned frames_codes(const void **codes, unsigned max);
 
+/* How many frames this thread has, at most `max`. */
+unsigned frames_count(unsigned max);
+
 /* Does any of the thread's frames run one of `codes`? Looks at no more than FRAMES_SEARCHED frames. */
 #define FRAMES_SEARCHED 4096u
 bool frames_any(const void *const *codes, unsigned count);
 
 /* With the GIL held: compares a walk with the C API, once. Until it agreed the functions above return nothing. */
 void frames_check(void);
+
+/* Was the layout compared and found right? Async-safe. */
+bool frames_known(void);
 
 /* Was the layout compared and found wrong or unknown, so that there will never be Python frames? Async-safe. */
 bool frames_unknown(void);

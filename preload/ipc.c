@@ -51,6 +51,15 @@ static unsigned lineage(long process, long ancestors[ANCESTORS])
     return count;
 }
 
+/* Does process 1 run our own program, as it does in a container? */
+static bool first_is_ours(void)
+{
+    char own[512], first[512];
+    long length = raw_readlinkat(AT_FDCWD, "/proc/self/exe", own, sizeof(own));
+    return length > 0 && raw_readlinkat(AT_FDCWD, "/proc/1/exe", first, sizeof(first)) == length &&
+           memcmp(own, first, (size_t)length) == 0;
+}
+
 /* Is one the ancestor of the other, or do they have the same parent? */
 static bool family(long peer)
 {
@@ -66,8 +75,7 @@ static bool family(long peer)
             return true;
     if (own_count > 1 && their_count > 1)
         return own[1] == theirs[1];
-    /* In a container the program itself is process 1, and its workers are children of that. */
-    return self == 1 || peer == 1 || (own_count == 1 && their_count == 1 && parent_of(self) == 1 && parent_of(peer) == 1);
+    return (self == 1 || peer == 1 || (own_count == 1 && their_count == 1)) && first_is_ours();
 }
 
 static bool local_family(int fd)

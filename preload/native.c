@@ -268,7 +268,7 @@ struct native_walk native_walk(struct native_frame *frames, unsigned max, bool d
     /* A vfork child walks on its parent's memory, lock included: leave both alone. */
     if (!guard_borrowed_memory() && walker_enter(&inherited)) {
         prepare();
-        if (inherited)
+        if (inherited) /* it may have been half written */
             unw_flush_cache(unw_local_addr_space, 0, 0);
         readable_low = readable_high = 0;
         guessed = false;
@@ -277,6 +277,21 @@ struct native_walk native_walk(struct native_frame *frames, unsigned max, bool d
     }
     errno = saved_errno;
     return (struct native_walk){result.count, result.complete};
+}
+
+void native_function(uintptr_t address, uintptr_t *start, uintptr_t *end)
+{
+    bool inherited;
+    unw_proc_info_t procedure;
+    *start = *end = 0;
+    if (guard_borrowed_memory() || !walker_enter(&inherited))
+        return;
+    prepare();
+    if (find_procedure(unw_local_addr_space, address, &procedure, 0, NULL) == 0) {
+        *start = procedure.start_ip;
+        *end = procedure.end_ip;
+    }
+    walker_leave();
 }
 
 struct native_symbol native_name(uintptr_t ip)

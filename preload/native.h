@@ -30,6 +30,9 @@ struct native_walk {
  * Allocates nothing, keeps errno; may be called from any hook. Some 20 us for a deep Python stack. */
 struct native_walk native_walk(struct native_frame *frames, unsigned max, bool details);
 
+/* Where the function that holds `address` starts and ends by its unwind information; both 0 when there is none. */
+void native_function(uintptr_t address, uintptr_t *start, uintptr_t *end);
+
 /* Can the aligned word at `address` be read? One system call without effect; async-safe. */
 bool native_readable(uintptr_t address);
 

@@ -107,10 +107,49 @@ void python_error_restore(struct python_error *error)
     python.PyErr_Restore(error->type, error->value, error->traceback);
 }
 
+struct py_object *python_string(const char *text)
+{
+    return python.PyUnicode_DecodeUTF8(text, (ptrdiff_t)__builtin_strlen(text), "replace");
+}
+
+struct py_object *python_none(void)
+{
+    python.Py_IncRef(python._Py_NoneStruct);
+    return python._Py_NoneStruct;
+}
+
+struct py_object *python_call(struct py_object *callable, struct py_object *argument)
+{
+    struct py_object *arguments = callable != NULL ? python.PyTuple_New(argument != NULL) : NULL, *result = NULL;
+    if (arguments != NULL) {
+        if (argument != NULL) {
+            python.Py_IncRef(argument);
+            python.PyTuple_SetItem(arguments, 0, argument);
+        }
+        result = python.PyObject_Call(callable, arguments, NULL);
+    }
+    if (callable != NULL && result == NULL)
+        python.PyErr_Clear();
+    python_release(arguments);
+    return result;
+}
+
+long python_number(struct py_object *object, long otherwise)
+{
+    if (!python_is_kind(object, python.PyLong_Type))
+        return otherwise;
+    long value = python.PyLong_AsLong(object);
+    if (value == -1 && python.PyErr_Occurred() != NULL) {
+        python.PyErr_Clear();
+        return otherwise;
+    }
+    return value;
+}
+
 int python_deny(const char *message)
 {
     /* PermissionError(EACCES, text) would show as "[Errno 13] guard: ..."; users and tests look for the text itself. */
-    struct py_object *text = python.PyUnicode_DecodeUTF8(message, (ptrdiff_t)__builtin_strlen(message), "replace");
+    struct py_object *text = python_string(message);
     if (text != NULL) {
         python.PyErr_SetObject(*python.PyExc_PermissionError, text);
         python.Py_DecRef(text);
@@ -136,15 +175,31 @@ bool python_is_kind(struct py_object *object, struct py_object *type)
     return object != NULL && python.PyType_IsSubtype(python_type(object), type) != 0;
 }
 
-const char *python_text(struct py_object *object)
+const char *python_text_length(struct py_object *object, size_t *length)
 {
+    *length = 0;
     if (!python_is_kind(object, python.PyUnicode_Type))
         return NULL;
-    ptrdiff_t length = 0;
-    const char *text = python.PyUnicode_AsUTF8AndSize(object, &length);
+    ptrdiff_t size = 0;
+    const char *text = python.PyUnicode_AsUTF8AndSize(object, &size);
     if (text == NULL)
         python.PyErr_Clear(); /* lone surrogates have no UTF-8 */
+    else
+        *length = (size_t)size;
     return text;
+}
+
+const char *python_text(struct py_object *object)
+{
+    size_t length;
+    return python_text_length(object, &length);
+}
+
+struct py_object *python_item(struct py_object *tuple, ptrdiff_t index)
+{
+    if (!python_is_kind(tuple, python.PyTuple_Type) || index < 0 || index >= python.PyTuple_Size(tuple))
+        return NULL;
+    return python.PyTuple_GetItem(tuple, index);
 }
 
 struct py_object *python_module(const char *name)

@@ -28,9 +28,7 @@ typedef int (*python_audit_hook)(const char *event, struct py_object *arguments,
     X(struct py_object *, PySys_GetObject, (const char *name)) \
     X(struct py_object *, PyImport_ImportModule, (const char *name)) \
     X(struct py_object *, PyObject_GetAttrString, (struct py_object *object, const char *name)) \
-    X(struct py_object *, PyObject_GetAttr, (struct py_object *object, struct py_object *name)) \
     X(struct py_object *, PyObject_Call, (struct py_object *callable, struct py_object *args, struct py_object *kwargs)) \
-    X(int, PyObject_IsSubclass, (struct py_object *derived, struct py_object *base)) \
     X(int, PyType_IsSubtype, (struct py_object *derived, struct py_object *base)) \
     X(struct py_object *, PyDict_GetItemString, (struct py_object *dict, const char *key)) \
     X(struct py_object *, PyTuple_GetItem, (struct py_object *tuple, ptrdiff_t index)) \
@@ -45,7 +43,10 @@ typedef int (*python_audit_hook)(const char *event, struct py_object *arguments,
     X(char *, PyBytes_AsString, (struct py_object *bytes)) \
     X(struct py_object *, PyLong_FromLong, (long value)) \
     X(long, PyLong_AsLong, (struct py_object *number)) \
+    X(int, PyCallable_Check, (struct py_object *object)) \
     X(void *, PyCFunction_GetFunction, (struct py_object *function)) \
+    X(struct py_object *, PyImport_ImportModuleLevelObject, (struct py_object *name, struct py_object *globals, \
+        struct py_object *locals, struct py_object *from, int level)) \
     X(struct py_object *, PyEval_GetFrame, (void)) \
     X(int, PyFrame_GetLineNumber, (struct py_object *frame)) \
     X(struct py_object *, PyErr_Occurred, (void)) \
@@ -54,8 +55,9 @@ typedef int (*python_audit_hook)(const char *event, struct py_object *arguments,
     X(void, PyErr_SetObject, (struct py_object *type, struct py_object *value)) \
     X(void, PyErr_Clear, (void))
 
-/* Data symbols: the types that objects are told apart by, and the exception raised for a denial. PyExc_* hold pointers. */
+/* Data symbols: None, the types that objects are told apart by, and the exception raised for a denial. PyExc_* hold pointers. */
 #define PYTHON_TYPES(X) \
+    X(_Py_NoneStruct) \
     X(PyUnicode_Type) X(PyBytes_Type) X(PyLong_Type) X(PyTuple_Type) X(PyList_Type) X(PyDict_Type) X(PyType_Type) \
     X(PyCode_Type) X(PyFunction_Type) X(PyMethod_Type) X(PyCFunction_Type) X(PyModule_Type) X(PyBaseObject_Type)
 #define PYTHON_EXCEPTIONS(X) X(PyExc_PermissionError) X(PyExc_BaseException)
@@ -114,6 +116,24 @@ bool python_is_kind(struct py_object *object, struct py_object *type);
 
 /* The text of a str; NULL when it is none (error cleared). Lives as long as `object`. */
 const char *python_text(struct py_object *object);
+
+/* The same with its length in bytes, which tells of NULs inside. */
+const char *python_text_length(struct py_object *object, size_t *length);
+
+/* A tuple's item, borrowed, or NULL past its end. */
+struct py_object *python_item(struct py_object *tuple, ptrdiff_t index);
+
+/* callable(argument), or callable() with a NULL argument: a new reference, or NULL with the error cleared. NULL callable: NULL. */
+struct py_object *python_call(struct py_object *callable, struct py_object *argument);
+
+/* Text as a new str; invalid UTF-8 is replaced. */
+struct py_object *python_string(const char *text);
+
+/* None, as a new reference, or NULL. */
+struct py_object *python_none(void);
+
+/* An int's value; `otherwise` for anything else. */
+long python_number(struct py_object *object, long otherwise);
 
 /* sys.modules[name], borrowed, or NULL. Never imports. */
 struct py_object *python_module(const char *name);

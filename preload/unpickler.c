@@ -12,12 +12,13 @@
 
 /* Deep enough for an unpickler under a web framework's middlewares; a deeper stack counts as not walked to its end. */
 #define WALK_MAX 384u
-/* Python frames looked at for the caller of an unpickler. */
-#define CALLER_CODES 512u
+/* Python frames looked at; the recursion limit is 1000. */
+#define CODES_MAX 1024u
 /* How far above the unpickler a cache's own code may stand: inductor's and joblib's are 2 to 5 frames up. */
 #define CACHE_FRAMES 6u
 
-/* unpickler_origin: the C unpickler's origin, that of the one in Python, and the descriptor (+1) that made it ipc. */
+/* unpickler_origin: the C unpickler's origin, that of the one in Python, how many Python frames stood below it (cut at
+ * 16 bits), and the descriptor (+1) that made it ipc. */
 static enum origin word_origin(uintptr_t word)
 {
     return (enum origin)(word & 0xFF);
@@ -30,9 +31,14 @@ static int word_descriptor(uintptr_t word)
 {
     return (int)(word >> 32) - 1;
 }
-static uintptr_t word_make(enum origin origin, enum origin pure, int descriptor)
+static unsigned word_depth(uintptr_t word)
 {
-    return (uintptr_t)origin | (uintptr_t)pure << 8 | (uintptr_t)(uint32_t)(descriptor + 1) << 32;
+    return (unsigned)(word >> 16 & 0xFFFF);
+}
+static uintptr_t word_make(enum origin origin, enum origin pure, unsigned depth, int descriptor)
+{
+    return (uintptr_t)origin | (uintptr_t)pure << 8 | (uintptr_t)(depth & 0xFFFF) << 16 |
+           (uintptr_t)(uint32_t)(descriptor + 1) << 32;
 }
 
 /* --- quick answers --------------------------------------------------------------------------------------------------- */
@@ -80,7 +86,7 @@ bool unpickler_inside(struct unpickler_info *info)
     if (word_pure(word) == ORIGIN_UNKNOWN)
         return false;
     if (!pure_runs()) {
-        guard_thread.unpickler_origin = word_make(word_origin(word), ORIGIN_UNKNOWN, word_descriptor(word));
+        guard_thread.unpickler_origin = word & ~(uintptr_t)0xFF00;
         return false;
     }
     if (info != NULL)
@@ -121,8 +127,8 @@ static struct stacks stacks_look(void)
         stacks.complete = walk.complete;
     }
     const void *const *pure;
-    const void *codes[CALLER_CODES];
-    unsigned pure_count = unpickler_pure_codes(&pure), count = pure_count > 0 ? frames_codes(codes, CALLER_CODES) : 0;
+    const void *codes[CODES_MAX];
+    unsigned pure_count = unpickler_pure_codes(&pure), count = pure_count > 0 ? frames_codes(codes, CODES_MAX) : 0;
     for (unsigned i = 0; i < count; i++)
         for (unsigned k = 0; k < pure_count; k++)
             stacks.pure += codes[i] == pure[k];
@@ -154,6 +160,44 @@ bool unpickler_prove(struct unpickler_info *info)
     if (info != NULL)
         *info = (struct unpickler_info){believed.origin, stacks.c == 0 && stacks.pure > 0};
     return true;
+}
+
+/* Is importlib's code among the Python frames that came since the innermost unpickler? Those of the one in Python are
+ * told by its own code, those of the C one by how many frames there were. */
+static bool importing_in_python(void)
+{
+    const void *codes[CODES_MAX], *const *pure;
+    unsigned pure_count = unpickler_pure_codes(&pure), count = frames_codes(codes, CODES_MAX);
+    unsigned below = word_depth(guard_thread.unpickler_origin), above = count > below ? count - below : 0;
+    if (importer_code() == NULL || count == CODES_MAX)
+        return false;
+    for (unsigned i = 0; i < above; i++) {
+        for (unsigned k = 0; k < pure_count; k++)
+            if (codes[i] == pure[k])
+                return false;
+        if (codes[i] == importer_code())
+            return true;
+    }
+    return false;
+}
+
+bool unpickler_importing(void)
+{
+    struct native_frame frames[WALK_MAX];
+    struct native_walk walk = native_walk(frames, WALK_MAX, false);
+    for (unsigned i = 0; i < walk.count; i++) {
+        if (unpickler_is(frames[i].ip))
+            break;
+        if (importer_is(frames[i].ip))
+            return true;
+    }
+    return importing_in_python();
+}
+
+unsigned unpickler_codes_above(const void **codes, unsigned max)
+{
+    unsigned count = frames_codes(codes, max), below = word_depth(guard_thread.unpickler_origin);
+    return count > below ? count - below : 0;
 }
 
 /* --- whose bytes ----------------------------------------------------------------------------------------------------- */
@@ -264,7 +308,8 @@ enum origin unpickler_resolving_afresh(void)
     remember_frame(stacks.frame);
     guard_thread.unpickler_code = (uintptr_t)code;
     guard_thread.unpickler_origin =
-        word_make(stacks.c > 0 ? origin : ORIGIN_UNKNOWN, stacks.pure > 0 ? origin : ORIGIN_UNKNOWN, last_descriptor());
+        word_make(stacks.c > 0 ? origin : ORIGIN_UNKNOWN, stacks.pure > 0 ? origin : ORIGIN_UNKNOWN,
+                  frames_count(CODES_MAX), last_descriptor());
     return origin;
 }
 

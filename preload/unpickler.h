@@ -34,6 +34,13 @@ enum origin unpickler_resolving(uintptr_t event_frame);
 /* The same by looking at the stacks, whatever was remembered: before a denial. */
 enum origin unpickler_resolving_afresh(void);
 
+/* Does an import run between here and the innermost unpickler? What an allowed module does while it is imported is its own
+ * doing. Frames are told by identity; a file name proves nothing. Walks the native stack. */
+bool unpickler_importing(void);
+
+/* The code objects of the Python frames above the unpickler, innermost first. Returns how many of the first `max` frames. */
+unsigned unpickler_codes_above(const void **codes, unsigned max);
+
 /* A lesson is under way on this thread: its events go to unpickler_learn_event() and are not judged. */
 bool unpickler_learning(void);
 

@@ -20,6 +20,10 @@ enum { LEARN_NOT_YET, LEARN_BUSY, LEARN_DONE, LEARN_FAILED };
 static int learn_state;
 static const char *failure;
 
+/* Where import statements and the unpicklers' own imports pass, and importlib's function that all imports pass. */
+static struct range importer;
+static const void *importlib_code;
+
 /* More than one where a program reloads pickle.py. */
 #define PURE_MAX 4u
 static const void *pure_codes[PURE_MAX];
@@ -64,6 +68,31 @@ unsigned unpickler_pure_codes(const void *const **codes)
     return __atomic_load_n(&pure_count, __ATOMIC_ACQUIRE);
 }
 
+bool importer_is(uintptr_t ip)
+{
+    return ip - 1 >= importer.start && ip - 1 < importer.end;
+}
+
+const void *importer_code(void)
+{
+    return importlib_code;
+}
+
+static void learn_importer(const struct python *python)
+{
+    uintptr_t address;
+    memcpy(&address, &python->PyImport_ImportModuleLevelObject, sizeof(address));
+    native_function(address, &importer.start, &importer.end);
+    struct py_object *function = python_attribute(python_module("_frozen_importlib"), "_find_and_load");
+    struct py_object *code = python_attribute(function, "__code__");
+    if (python_is(code, python->PyCode_Type)) {
+        importlib_code = code; /* the reference is kept */
+        code = NULL;
+    }
+    python_release(code);
+    python_release(function);
+}
+
 static void range_add(const struct native_frame *frame)
 {
     unsigned count = range_count;
@@ -87,31 +116,13 @@ static unsigned lesson_find(uintptr_t address)
     return i;
 }
 
-/* callable(argument), with the error (if any) swallowed. */
-static struct py_object *call(struct py_object *callable, struct py_object *argument)
-{
-    const struct python *python = python_api();
-    struct py_object *arguments = python->PyTuple_New(argument != NULL), *result = NULL;
-    if (arguments != NULL && callable != NULL) {
-        if (argument != NULL) {
-            python->Py_IncRef(argument);
-            python->PyTuple_SetItem(arguments, 0, argument);
-        }
-        result = python->PyObject_Call(callable, arguments, NULL);
-    }
-    if (result == NULL)
-        python->PyErr_Clear();
-    python_release(arguments);
-    return result;
-}
-
 /* What stands on the stack when sys.audit is called without any unpickler. */
 static void lesson_bystanders(void)
 {
     struct py_object *audit = python_api()->PySys_GetObject("audit");
-    struct py_object *event = python_api()->PyUnicode_DecodeUTF8("guard.learn", 11, NULL);
+    struct py_object *event = python_string("guard.learn");
     lesson_count = bystander_count = 0;
-    python_release(call(audit, event));
+    python_release(python_call(audit, event));
     python_release(event);
     while (bystander_count < lesson_count) {
         bystanders[bystander_count] = lesson[bystander_count].start;
@@ -132,7 +143,7 @@ static bool lesson_loads(struct py_object *loads, uintptr_t entry, const char *p
 {
     struct py_object *bytes = python_api()->PyBytes_FromStringAndSize(pickle, (ptrdiff_t)length);
     lesson_count = 0;
-    python_release(call(loads, bytes));
+    python_release(python_call(loads, bytes));
     python_release(bytes);
     unsigned at = lesson_find(entry);
     if (at == 0 || at == lesson_count || bystander(&lesson[at - 1]))
@@ -148,12 +159,12 @@ static bool lesson_confirms(struct py_object *module, const char *pickle, size_t
 {
     struct py_object *bytes = python_api()->PyBytes_FromStringAndSize(pickle, (ptrdiff_t)length);
     struct py_object *reader = python_attribute(python_module("_io"), "BytesIO");
-    struct py_object *file = bytes != NULL ? call(reader, bytes) : NULL;
+    struct py_object *file = python_call(reader, bytes);
     struct py_object *class = python_attribute(module, "Unpickler");
-    struct py_object *unpickler = file != NULL ? call(class, file) : NULL;
+    struct py_object *unpickler = file != NULL ? python_call(class, file) : NULL;
     struct py_object *load = python_attribute(unpickler, "load");
     lesson_count = 0;
-    python_release(call(load, NULL));
+    python_release(python_call(load, NULL));
     bool found = false;
     for (unsigned i = 0; i < lesson_count && !found; i++)
         found = unpickler_is(lesson[i].ip);
@@ -216,6 +227,7 @@ void unpickler_learn(void)
     struct python_error error;
     python_error_save(&error);
     guard_thread.learning = true;
+    learn_importer(python_api());
     failure = learn(module);
     guard_thread.learning = false;
     python_error_restore(&error);

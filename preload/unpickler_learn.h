@@ -21,4 +21,10 @@ bool unpickler_is(uintptr_t ip);
 /* The code objects of pickle._Unpickler.load; kept alive for good. Async-safe. */
 unsigned unpickler_pure_codes(const void *const **codes);
 
+/* Does this return address lie in the C function behind every import statement? Async-safe. */
+bool importer_is(uintptr_t ip);
+
+/* The code object of importlib's _find_and_load, through which import_module() passes too; NULL before the first lesson. */
+const void *importer_code(void);
+
 #endif

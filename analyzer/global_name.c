@@ -1,0 +1,63 @@
+#include "global_name.h"
+
+#include <string.h>
+
+static const struct mapping {
+    const char *module, *name; /* name NULL: the whole module */
+    const char *to_module, *to_name;
+} mappings[] = {
+#define PAIR(module, name, to_module, to_name) {module, name, to_module, to_name},
+#define MODULE(module, to_module) {module, NULL, to_module, NULL},
+#include "pickle_compat.def"
+#undef PAIR
+#undef MODULE
+};
+
+static bool spelt(const char *text, size_t length, const char *literal)
+{
+    return strlen(literal) == length && memcmp(text, literal, length) == 0;
+}
+
+bool global_name_mapped(const char *module, size_t module_length, const char *name, size_t name_length,
+                        const char **to_module, const char **to_name)
+{
+    for (size_t i = 0; i < sizeof(mappings) / sizeof(mappings[0]); i++) {
+        if (!spelt(module, module_length, mappings[i].module) ||
+            (mappings[i].name != NULL && !spelt(name, name_length, mappings[i].name)))
+            continue;
+        *to_module = mappings[i].to_module;
+        *to_name = mappings[i].to_name;
+        return true;
+    }
+    return false;
+}
+
+static char *write_half(char *to, const char *from, size_t length)
+{
+    static const char digits[] = "0123456789abcdef";
+    size_t shown = length > LIMIT_NAME ? LIMIT_NAME : length;
+    for (size_t i = 0; i < shown; i++) {
+        unsigned char byte = (unsigned char)from[i];
+        if (byte < 0x20 || byte == 0x7F || byte == ':' || byte == '\\') {
+            *to++ = '\\';
+            *to++ = 'x';
+            *to++ = digits[byte >> 4];
+            *to++ = digits[byte & 15];
+        } else {
+            *to++ = (char)byte;
+        }
+    }
+    if (shown < length) {
+        memcpy(to, "...", 3);
+        to += 3;
+    }
+    return to;
+}
+
+void global_name_write(char buffer[GLOBAL_NAME_SIZE], const char *module, size_t module_length, const char *name,
+                       size_t name_length)
+{
+    char *to = write_half(buffer, module, module_length);
+    *to++ = memchr(name, '.', name_length) != NULL ? ':' : '.';
+    *write_half(to, name, name_length) = '\0';
+}

@@ -1,0 +1,61 @@
+#include "audit.h"
+
+#include "deeds.h"
+#include "frames.h"
+#include "guard.h"
+#include "native.h"
+#include "resolve.h"
+#include "unpickler.h"
+#include "unpickler_learn.h"
+
+#include <string.h>
+
+/* Set once the layout of frames was compared, so that other events pay one load. */
+static bool frames_checked;
+
+static void check_frames(void)
+{
+    struct guard_section section = guard_enter();
+    struct python_error error;
+    python_error_save(&error);
+    frames_check();
+    python_error_restore(&error);
+    guard_leave(section);
+    if (frames_known() || frames_unknown())
+        __atomic_store_n(&frames_checked, true, __ATOMIC_RELAXED);
+}
+
+/* Thousands of events pass while a large library is imported: those of no concern must not cost more than this. */
+static int on_event(const char *event, struct py_object *arguments, void *data)
+{
+    uintptr_t here = (uintptr_t)__builtin_frame_address(0);
+    (void)data;
+    if (guard_thread.depth != 0) {
+        if (unpickler_learning())
+            unpickler_learn_event();
+        return 0;
+    }
+    if (event[0] == 'c' && strcmp(event, "cpython._PySys_ClearAuditHooks") == 0) {
+        python_ended();
+        return 0;
+    }
+    if (!guard_ready() || arguments == NULL)
+        return 0;
+    if (__builtin_expect(!__atomic_load_n(&frames_checked, __ATOMIC_RELAXED), 0))
+        check_frames();
+    if (event[0] == 'p' && strcmp(event, "pickle.find_class") == 0)
+        return resolve_judge(arguments, here);
+    if (guard_thread.unpickler_origin == 0)
+        return 0;
+    return deeds_judge(event, arguments);
+}
+
+void audit_install(void)
+{
+    static bool installed;
+    const struct python *python = python_find();
+    if (python == NULL || __atomic_exchange_n(&installed, true, __ATOMIC_ACQ_REL))
+        return;
+    native_prepare();
+    python->PySys_AddAuditHook(on_event, NULL);
+}

@@ -1,0 +1,257 @@
+#include "settle.h"
+
+#include "frames.h"
+#include "model.h"
+#include "python.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#define PATH_SIZE 1024u /* longer paths are of unknown home */
+
+/* Does `path` lie in `folder`? Text only. An empty folder holds nothing. */
+static bool lies_in(const char *path, const char *folder)
+{
+    size_t length = strlen(folder);
+    while (length > 1 && folder[length - 1] == '/')
+        length--;
+    return length > 1 && strncmp(path, folder, length) == 0 && path[length] == '/';
+}
+
+/* The folder of `path` into `folder`; false when there is none or it does not fit. */
+static bool folder_of(const char *path, char folder[PATH_SIZE])
+{
+    const char *slash = path != NULL ? strrchr(path, '/') : NULL;
+    if (slash == NULL || (size_t)(slash - path) >= PATH_SIZE)
+        return false;
+    memcpy(folder, path, (size_t)(slash - path));
+    folder[slash - path] = '\0';
+    return true;
+}
+
+static bool named_site_packages(const char *folder)
+{
+    size_t length = strlen(folder);
+    while (length > 1 && folder[length - 1] == '/')
+        length--;
+    return length > 14 && (strncmp(folder + length - 14, "/site-packages", 14) == 0 ||
+                           strncmp(folder + length - 14, "/dist-packages", 14) == 0);
+}
+
+/* Is `path` in a folder for installed packages that sys.path knows? */
+static bool installed(const char *path)
+{
+    const struct python *python = python_api();
+    struct py_object *list = python->PySys_GetObject("path");
+    ptrdiff_t count = python_is_kind(list, python->PyList_Type) ? python->PyList_Size(list) : 0;
+    for (ptrdiff_t i = 0; i < count; i++) {
+        const char *entry = python_text(python->PyList_GetItem(list, i));
+        if (entry != NULL && named_site_packages(entry) && lies_in(path, entry))
+            return true;
+    }
+    return false;
+}
+
+/* Is `path` in the standard library's folder (that of os.py) and not in the site-packages below it? */
+static bool standard(const char *path)
+{
+    struct py_object *file = python_attribute(python_module("os"), "__file__");
+    char folder[PATH_SIZE];
+    bool within = folder_of(python_text(file), folder) && lies_in(path, folder);
+    python_release(file);
+    return within && strstr(path, "/site-packages/") == NULL && strstr(path, "/dist-packages/") == NULL;
+}
+
+/* Is `path` beside or below the main script, or where an interactive program was started (sys.path's "")? */
+static bool application(const char *path)
+{
+    const struct python *python = python_api();
+    struct py_object *file = python_attribute(python_module("__main__"), "__file__");
+    char folder[PATH_SIZE];
+    bool within = folder_of(python_text(file), folder) && lies_in(path, folder);
+    python_release(file);
+    if (within)
+        return true;
+    struct py_object *list = python->PySys_GetObject("path");
+    const char *first = NULL;
+    if (python_is_kind(list, python->PyList_Type) && python->PyList_Size(list) > 0)
+        first = python_text(python->PyList_GetItem(list, 0));
+    return first != NULL && lies_in(path, first) && !named_site_packages(first);
+}
+
+static bool temporary(const char *path)
+{
+    const char *folder = getenv("TMPDIR");
+    return lies_in(path, "/tmp") || lies_in(path, "/var/tmp") || lies_in(path, "/dev/shm") ||
+           (folder != NULL && lies_in(path, folder));
+}
+
+/* The home of a module's file. `loaded`: the module was there before this unpickler asked for it. */
+static enum home home_of_path(const char *path, bool loaded)
+{
+    if (path[0] != '/' || strlen(path) >= PATH_SIZE || strstr(path, "/../") != NULL)
+        return HOME_UNKNOWN;
+    if (installed(path))
+        return HOME_INSTALLED;
+    if (standard(path))
+        return HOME_STDLIB;
+    /* What the application imported before is the application's, even beside weights; what comes in only now is not. */
+    if (!loaded && model_in_root(path))
+        return HOME_MODEL;
+    if (application(path))
+        return HOME_APP;
+    if (model_in_root(path))
+        return HOME_MODEL;
+    if (temporary(path))
+        return loaded ? HOME_APP : HOME_TEMPORARY;
+    return HOME_APP; /* on sys.path by the user's own doing */
+}
+
+/* The home that a module spec tells: built into the interpreter, a file, or the folders of a package without __init__. */
+static enum home home_of_spec(struct py_object *spec, bool loaded)
+{
+    const struct python *python = python_api();
+    struct py_object *origin = python_attribute(spec, "origin");
+    struct py_object *folders = python_attribute(spec, "submodule_search_locations");
+    const char *text = python_text(origin);
+    enum home home = HOME_UNKNOWN;
+    if (text != NULL && (strcmp(text, "built-in") == 0 || strcmp(text, "frozen") == 0))
+        home = HOME_STDLIB;
+    else if (text != NULL)
+        home = home_of_path(text, loaded);
+    else if (python_is_kind(folders, python->PyList_Type) && python->PyList_Size(folders) > 0 &&
+             python_text(python->PyList_GetItem(folders, 0)) != NULL)
+        home = home_of_path(python_text(python->PyList_GetItem(folders, 0)), loaded);
+    python_release(folders);
+    python_release(origin);
+    return home;
+}
+
+static enum home home_of_loaded(struct py_object *module)
+{
+    struct py_object *spec = python_attribute(module, "__spec__"), *file = python_attribute(module, "__file__");
+    enum home home = HOME_UNKNOWN;
+    const char *path = python_text(file);
+    if (path != NULL)
+        home = home_of_path(path, true);
+    else if (spec != NULL)
+        home = home_of_spec(spec, true);
+    python_release(file);
+    python_release(spec);
+    return home;
+}
+
+/* What importlib's finders say of a top-level name; nothing is imported. */
+static enum home home_of_new(const char *name)
+{
+    const struct python *python = python_api();
+    struct py_object *find = python_attribute(python_module("_frozen_importlib"), "_find_spec");
+    struct py_object *arguments = find != NULL ? python->PyTuple_New(2) : NULL;
+    struct py_object *text = python_string(name), *none = python_none();
+    enum home home = HOME_UNKNOWN;
+    if (arguments != NULL && text != NULL && none != NULL) {
+        python->PyTuple_SetItem(arguments, 0, text);
+        python->PyTuple_SetItem(arguments, 1, none);
+        text = none = NULL; /* the tuple took them */
+        struct py_object *spec = python->PyObject_Call(find, arguments, NULL);
+        if (spec == NULL)
+            python->PyErr_Clear();
+        home = home_of_spec(spec, false);
+        python_release(spec);
+    }
+    python_release(none);
+    python_release(text);
+    python_release(arguments);
+    python_release(find);
+    return home;
+}
+
+enum home settle_home(const char *module)
+{
+    char name[PATH_SIZE];
+    size_t length = strlen(module);
+    struct python_error error;
+    enum home home = HOME_UNKNOWN;
+    if (length == 0 || length >= sizeof(name))
+        return HOME_UNKNOWN;
+    memcpy(name, module, length + 1);
+    python_error_save(&error);
+    /* The module itself, or the nearest package above it that is there; else what its top package would be. */
+    for (;;) {
+        struct py_object *loaded = python_module(name);
+        if (strcmp(name, "__main__") == 0 || strcmp(name, "__mp_main__") == 0) {
+            home = loaded != NULL ? HOME_APP : HOME_UNKNOWN;
+            break;
+        }
+        if (loaded != NULL && (home = home_of_loaded(loaded)) != HOME_UNKNOWN)
+            break;
+        char *dot = strrchr(name, '.');
+        if (dot == NULL) {
+            home = loaded != NULL ? HOME_UNKNOWN : home_of_new(name);
+            break;
+        }
+        *dot = '\0';
+    }
+    python_error_restore(&error);
+    return home;
+}
+
+static bool has(struct py_object *object, const char *name)
+{
+    struct py_object *value = python_attribute(object, name);
+    python_release(value);
+    return value != NULL;
+}
+
+/* Classes whose instances are values: Enum, exceptions, dataclasses, named tuples and their C kin, attrs, pydantic. */
+static bool value_class(struct py_object *class)
+{
+    const struct python *python = python_api();
+    struct py_object *enumeration = python_attribute(python_module("enum"), "Enum");
+    bool value = python->PyType_IsSubtype(class, *python->PyExc_BaseException) != 0 ||
+                 (python_is_kind(enumeration, python->PyType_Type) && python->PyType_IsSubtype(class, enumeration) != 0) ||
+                 (python->PyType_IsSubtype(class, python->PyTuple_Type) != 0 &&
+                  (has(class, "_fields") || has(class, "n_sequence_fields"))) ||
+                 has(class, "__dataclass_fields__") || has(class, "__attrs_attrs__") || has(class, "__pydantic_fields__");
+    python_release(enumeration);
+    return value;
+}
+
+static enum object object_of(struct py_object *object)
+{
+    const struct python *python = python_api();
+    if (python_is_kind(object, python->PyType_Type))
+        return value_class(object) ? OBJECT_VALUE_CLASS : OBJECT_CLASS;
+    if (python_is_kind(object, python->PyModule_Type))
+        return OBJECT_MODULE;
+    return python->PyCallable_Check(object) != 0 ? OBJECT_FUNCTION : OBJECT_OTHER;
+}
+
+enum object settle_object(const char *module, const char *name)
+{
+    char part[PATH_SIZE];
+    struct python_error error;
+    enum object kind = OBJECT_UNKNOWN;
+    python_error_save(&error);
+    struct py_object *object = python_api()->PyImport_ImportModule(module);
+    if (object == NULL)
+        python_api()->PyErr_Clear();
+    while (object != NULL && *name != '\0') {
+        size_t length = strcspn(name, ".");
+        struct py_object *next = NULL;
+        if (length < sizeof(part)) {
+            memcpy(part, name, length);
+            part[length] = '\0';
+            next = python_attribute(object, part);
+        }
+        python_release(object);
+        object = next;
+        name += length;
+        name += *name == '.';
+    }
+    if (object != NULL)
+        kind = object_of(object);
+    python_release(object);
+    python_error_restore(&error);
+    return kind;
+}
