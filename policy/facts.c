@@ -1,0 +1,63 @@
+/* Facts about frameworks that a policy states beside its rules: whose pipes and whose caches. */
+#include "rules.h"
+
+#include <string.h>
+
+static bool any_matches(const cJSON *list, const char *text, char separator)
+{
+    for (const cJSON *item = list_first(list); item != NULL; item = list_next(list, item)) {
+        if (policy_glob(item->valuestring, text, separator))
+            return true;
+    }
+    return false;
+}
+
+bool policy_is_ipc_module(const struct policy *policy, const char *module)
+{
+    for (size_t number = 0; number < policy->document_count; number++) {
+        if (any_matches(cJSON_GetObjectItemCaseSensitive(policy->documents[number].root, "ipc"), module, '.'))
+            return true;
+    }
+    return false;
+}
+
+/* "~/" in a pattern stands for the user's home, taken literally. */
+static bool cache_path_matches(const char *pattern, const char *path, const char *home)
+{
+    if (strncmp(pattern, "~/", 2) != 0)
+        return policy_glob(pattern, path, '/');
+    size_t length = home != NULL ? strlen(home) : 0;
+    while (length > 0 && home[length - 1] == '/')
+        length--;
+    return length > 0 && strncmp(path, home, length) == 0 && path[length] == '/' &&
+           policy_glob(pattern + 2, path + length + 1, '/');
+}
+
+static const cJSON *caches_of(const struct policy *policy, size_t number, const char *key)
+{
+    const cJSON *caches = cJSON_GetObjectItemCaseSensitive(policy->documents[number].root, "caches");
+    return cJSON_GetObjectItemCaseSensitive(caches, key);
+}
+
+bool policy_is_cache_path(const struct policy *policy, const char *path, const char *home)
+{
+    if (strstr(path, "/../") != NULL)
+        return false;
+    for (size_t number = 0; number < policy->document_count; number++) {
+        const cJSON *paths = caches_of(policy, number, "paths");
+        for (const cJSON *item = list_first(paths); item != NULL; item = list_next(paths, item)) {
+            if (cache_path_matches(item->valuestring, path, home))
+                return true;
+        }
+    }
+    return false;
+}
+
+bool policy_is_cache_module(const struct policy *policy, const char *module)
+{
+    for (size_t number = 0; number < policy->document_count; number++) {
+        if (any_matches(caches_of(policy, number, "modules"), module, '.'))
+            return true;
+    }
+    return false;
+}
