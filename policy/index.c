@@ -15,26 +15,22 @@ static uint32_t hash_bytes(const char *bytes, size_t length)
     return hash;
 }
 
-static bool is_wild(char byte)
-{
-    return byte == '*' || byte == '?' || byte == '[';
-}
-
+/* Most patterns are plain names: strpbrk sees that many bytes at a time. */
 static bool has_wildcard(const char *pattern)
 {
-    for (; *pattern != '\0'; pattern++) {
-        if (*pattern == '\\' && pattern[1] != '\0')
-            pattern++;
-        else if (is_wild(*pattern))
-            return true;
+    for (pattern = strpbrk(pattern, "*?[\\"); pattern != NULL; pattern = strpbrk(pattern + 2, "*?[\\")) {
+        if (*pattern != '\\' || pattern[1] == '\0')
+            return *pattern != '\\';
     }
     return false;
 }
 
 static void unescape(char *pattern)
 {
-    char *to = pattern;
-    for (const char *from = pattern; *from != '\0'; from++) {
+    char *to = strchr(pattern, '\\');
+    if (to == NULL)
+        return;
+    for (const char *from = to; *from != '\0'; from++) {
         if (*from == '\\' && from[1] != '\0')
             from++;
         *to++ = *from;
@@ -111,7 +107,7 @@ static bool reserve(struct rule_index *index, const struct rule *rules, uint32_t
         wild += match == NULL;
         for (const cJSON *item = list_first(match); item != NULL; item = list_next(match, item)) {
             patterns++;
-            wild += has_wildcard(item->valuestring);
+            wild += strpbrk(item->valuestring, "*?[") != NULL;
         }
     }
     if (patterns > LIMIT_PATTERNS)
