@@ -134,30 +134,25 @@ static void word_judge(struct script *script)
         call_start(script, EFFECT_WRITE);
 }
 
-/* A name bound to `torch` itself, or to one of these functions without a call, would hide later calls: it is reported when
- * the call does not follow. */
+/* A name bound to `torch` itself would hide later calls. One bound to torch.save without a call counts as the call. */
 static void token_judge(struct script *script, enum token token)
 {
     if (script->kind != EFFECT_KINDS && script->parens == 0 && token != TOKEN_OPEN)
         call_report(script);
+    if ((script->aten || script->ops) && !script->dotted && token != TOKEN_DOT)
+        scan_opaque(script->scan, "torchscript", "torchscript-alias", script->reader.position,
+                    "the source gives the operators' module another name");
     if (token == TOKEN_WORD) {
         word_judge(script);
         return;
     }
-    if (script->kind != EFFECT_KINDS) {
-        if (token == TOKEN_OPEN)
-            script->parens++;
-        else if (token == TOKEN_CLOSE && --script->parens == 0)
-            call_report(script);
-    }
-    if (token == TOKEN_DOT) {
-        script->dotted = true;
-        return;
-    }
-    if ((script->aten || script->ops) && !script->dotted)
-        scan_opaque(script->scan, "torchscript", "torchscript-alias", script->reader.position,
-                    "the source gives the operators' module another name");
-    script->aten = script->ops = script->dotted = false;
+    if (script->kind != EFFECT_KINDS && token == TOKEN_OPEN)
+        script->parens++;
+    else if (script->kind != EFFECT_KINDS && token == TOKEN_CLOSE && --script->parens == 0)
+        call_report(script);
+    script->dotted = token == TOKEN_DOT;
+    if (token != TOKEN_DOT)
+        script->aten = script->ops = false;
 }
 
 void torchscript_scan(struct scan *scan, const struct source *source)
@@ -170,8 +165,7 @@ void torchscript_scan(struct scan *scan, const struct source *source)
     }
     while (!scan->stopped && (token = token_take(&script)) != TOKEN_NONE)
         token_judge(&script, token);
-    if (script.kind != EFFECT_KINDS)
-        call_report(&script);
+    token_judge(&script, TOKEN_OTHER);
     if (script.reader.error)
         scan_failed(scan, SCAN_IO, script.reader.error);
 }

@@ -194,8 +194,11 @@ static void deflated_scan(struct member *member, uint64_t packed, uint64_t unpac
     /* More may come out than is stated: zipfile cuts it off, others do not. */
     unsigned char more;
     uint64_t made = inflater.output_start + inflater.output_length;
-    if (made >= unpacked && content.pread(content.context, &more, 1, unpacked) == 1)
+    if (made >= unpacked && content.pread(content.context, &more, 1, unpacked) == 1) {
         member->faults |= ZIP_FAULT_SIZE;
+        content.size = SOURCE_SIZE_UNKNOWN;
+        member->found |= scan_nested(archive->scan, &content, member->name);
+    }
     inflate_report_end(&inflater, archive->format);
 }
 
