@@ -2,7 +2,7 @@
 #include "native.h"
 
 #include "guard.h"
-#include "native_abort.h"
+#include "native_outside.h"
 #include "raw.h"
 
 #include <dlfcn.h>
@@ -15,10 +15,6 @@
 #define UNW_LOCAL_ONLY
 #include <libunwind.h>
 
-/* libunwind keeps it for its own remote access, which is what its own header for such uses would declare. */
-extern int UNW_OBJ(dwarf_search_unwind_table)(unw_addr_space_t space, unw_word_t ip, unw_dyn_info_t *table,
-                                              unw_proc_info_t *procedure, int need_unwind_info, void *context);
-
 /* --- one walk at a time ---------------------------------------------------------------------------------------------- */
 
 /* Process and thread id of the walker, 0 when nobody walks. A copy that fork made of another thread's lock names another
@@ -28,6 +24,7 @@ static uint64_t walker;
 /* What the walk under way found out; the holder of the lock alone uses it. */
 static uintptr_t readable_low, readable_high; /* pages proved readable */
 static bool guessed;                          /* a frame had no unwind information */
+static uintptr_t stepping_from;               /* ip of the frame whose caller is being found */
 static void *abort_point[5];
 
 /* A walk takes tens of microseconds; after so many yields the holder was stopped (a debugger, a signal handler that waits). */
@@ -98,98 +95,46 @@ static bool word_readable(uintptr_t address)
 static int access_memory(unw_addr_space_t space, unw_word_t address, unw_word_t *value, int write, void *context)
 {
     (void)space, (void)context;
+    /* Code is looked at only where there is no unwind information: is it a signal's trampoline, a PLT entry? */
+    guessed = guessed || address == stepping_from;
     if (write != 0 || !word_readable(address))
         return -UNW_EINVAL;
     memcpy(value, (const void *)address, sizeof(*value));
     return 0;
 }
 
-/* An object's .eh_frame_hdr, and where the object lies. */
-struct unwind_table {
-    const unsigned char *header;
-    uintptr_t start, end;
-};
-
 #ifdef DLFO_EH_SEGMENT_TYPE
 static int (*find_object)(void *address, struct dl_find_object *result); /* glibc 2.35 and later: takes no lock */
 
-static bool table_by_object(uintptr_t ip, struct unwind_table *table)
+/* The object that holds `ip` as dl_iterate_phdr would describe it: its program headers follow its ELF header, which every
+ * linker maps at its start. */
+static bool object_at(uintptr_t ip, struct dl_phdr_info *object)
 {
-    struct dl_find_object object;
-    if (find_object == NULL || find_object((void *)ip, &object) != 0 || object.dlfo_eh_frame == NULL)
+    struct dl_find_object found;
+    if (find_object((void *)ip, &found) != 0)
         return false;
-    table->header = object.dlfo_eh_frame;
-    table->start = (uintptr_t)object.dlfo_map_start;
-    table->end = (uintptr_t)object.dlfo_map_end;
+    const ElfW(Ehdr) *header = found.dlfo_map_start;
+    if (memcmp(header->e_ident, ELFMAG, SELFMAG) != 0 || header->e_phentsize != sizeof(ElfW(Phdr)))
+        return false;
+    memset(object, 0, sizeof(*object));
+    object->dlpi_addr = found.dlfo_link_map->l_addr;
+    object->dlpi_name = found.dlfo_link_map->l_name;
+    object->dlpi_phdr = (const ElfW(Phdr) *)((const char *)header + header->e_phoff);
+    object->dlpi_phnum = header->e_phnum;
     return true;
 }
 #endif
 
-struct table_search {
-    uintptr_t ip;
-    struct unwind_table *table;
-};
-
-static int table_visit(struct dl_phdr_info *object, size_t size, void *data)
-{
-    const struct table_search *search = data;
-    const ElfW(Phdr) *header = NULL;
-    bool found = false;
-    (void)size;
-    for (ElfW(Half) i = 0; i < object->dlpi_phnum; i++) {
-        const ElfW(Phdr) *segment = &object->dlpi_phdr[i];
-        uintptr_t start = object->dlpi_addr + segment->p_vaddr;
-        if (segment->p_type == PT_LOAD && search->ip - start < segment->p_memsz) {
-            search->table->start = start;
-            search->table->end = start + segment->p_memsz;
-            found = true;
-        } else if (segment->p_type == PT_GNU_EH_FRAME) {
-            header = segment;
-        }
-    }
-    if (!found)
-        return 0;
-    search->table->header = header == NULL ? NULL : (const unsigned char *)(object->dlpi_addr + header->p_vaddr);
-    return 1;
-}
-
-static bool table_find(uintptr_t ip, struct unwind_table *table)
+int native_objects(int (*visit)(struct dl_phdr_info *, size_t, void *), void *search)
 {
 #ifdef DLFO_EH_SEGMENT_TYPE
+    struct dl_phdr_info object;
+    uintptr_t ip;
+    memcpy(&ip, search, sizeof(ip)); /* first in struct dwarf_callback_data of libunwind 1.6.2 */
     if (find_object != NULL)
-        return table_by_object(ip, table);
+        return object_at(ip, &object) ? visit(&object, sizeof(object), search) : 0;
 #endif
-    struct table_search search = {ip, table};
-    table->header = NULL;
-    return dl_iterate_phdr(table_visit, &search) == 1 && table->header != NULL;
-}
-
-/* .eh_frame_hdr as every linker of today writes it: version 1, a pc-relative pointer to .eh_frame, a 32-bit count, and a
- * sorted table relative to the header (LSB Core, "Exception Frames"). Anything else counts as no information. */
-static int find_procedure(unw_addr_space_t space, unw_word_t ip, unw_proc_info_t *procedure, int need_unwind_info,
-                          void *context)
-{
-    struct unwind_table table;
-    uint32_t count;
-    if (!table_find(ip, &table) || table.header[0] != 1 || table.header[1] != 0x1B || table.header[2] != 0x03 ||
-        table.header[3] != 0x3B) {
-        guessed = true;
-        return -UNW_ENOINFO;
-    }
-    memcpy(&count, table.header + 8, sizeof(count));
-    unw_dyn_info_t information;
-    memset(&information, 0, sizeof(information));
-    information.format = UNW_INFO_FORMAT_REMOTE_TABLE;
-    information.start_ip = table.start;
-    information.end_ip = table.end;
-    information.u.rti.segbase = (unw_word_t)table.header;
-    information.u.rti.table_data = (unw_word_t)(table.header + 12);
-    information.u.rti.table_len = (unw_word_t)count * 8 / sizeof(unw_word_t);
-    memset(procedure, 0, sizeof(*procedure));
-    int result = UNW_OBJ(dwarf_search_unwind_table)(space, ip, &information, procedure, need_unwind_info, context);
-    if (result < 0)
-        guessed = true;
-    return result;
+    return dl_iterate_phdr(visit, search);
 }
 
 void native_prepare(void)
@@ -208,7 +153,6 @@ static void prepare(void)
     done = true;
     unw_accessors_t *accessors = unw_get_accessors(unw_local_addr_space);
     accessors->access_mem = access_memory;
-    accessors->find_proc_info = find_procedure;
     /* States of that many call sites are kept, so that a deep Python stack is unwound from memory. */
     unw_set_cache_size(unw_local_addr_space, 1024, 0);
 }
@@ -237,6 +181,7 @@ static struct native_walk walk(struct native_frame *frames, unsigned max, bool d
             frame->start = procedure.start_ip;
             frame->end = procedure.end_ip;
         }
+        stepping_from = ip;
         int step = unw_step(&cursor);
         if (step <= 0) {
             result.complete = step == 0 && !guessed;
@@ -287,7 +232,7 @@ void native_function(uintptr_t address, uintptr_t *start, uintptr_t *end)
     if (guard_borrowed_memory() || !walker_enter(&inherited))
         return;
     prepare();
-    if (find_procedure(unw_local_addr_space, address, &procedure, 0, NULL) == 0) {
+    if (unw_get_proc_info_by_ip(unw_local_addr_space, address, &procedure, NULL) == 0) {
         *start = procedure.start_ip;
         *end = procedure.end_ip;
     }

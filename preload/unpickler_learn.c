@@ -33,6 +33,7 @@ static unsigned pure_count;
 #define LESSON_FRAMES 48u
 static struct native_frame lesson[LESSON_FRAMES];
 static unsigned lesson_count;
+static uintptr_t lesson_base; /* the teacher's own frame: what stands above it on the stack is another unpickler's */
 
 /* Who else stands there when Python calls something: never an unpickler. */
 static uintptr_t bystanders[LESSON_FRAMES];
@@ -104,7 +105,10 @@ static void range_add(const struct native_frame *frame)
 
 void unpickler_learn_event(void)
 {
-    lesson_count = native_walk(lesson, LESSON_FRAMES, true).count;
+    unsigned count = native_walk(lesson, LESSON_FRAMES, true).count;
+    lesson_count = 0;
+    while (lesson_count < count && lesson[lesson_count].cfa < lesson_base)
+        lesson_count++;
 }
 
 /* The frame of the function at `address` in the last lesson; lesson_count when it is not there. */
@@ -227,6 +231,7 @@ void unpickler_learn(void)
     struct python_error error;
     python_error_save(&error);
     guard_thread.learning = true;
+    lesson_base = (uintptr_t)__builtin_frame_address(0);
     learn_importer(python_api());
     failure = learn(module);
     guard_thread.learning = false;

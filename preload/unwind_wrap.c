@@ -6,7 +6,7 @@
  * the calls fail. Locks and signal masks go because native.c lets one walk at a time in, by a lock that survives fork. The
  * rest would otherwise bind to guard's own hooks. */
 #define _GNU_SOURCE
-#include "native_abort.h"
+#include "native_outside.h"
 #include "raw.h"
 
 #include <errno.h>
@@ -97,12 +97,10 @@ int __wrap_mincore(void *address, size_t length, unsigned char *present)
     return 0; /* asked once at the start, to choose between two proofs of which neither is used */
 }
 
-/* Objects are found by native.c. */
 int __wrap_dl_iterate_phdr(int (*visit)(struct dl_phdr_info *, size_t, void *), void *data);
 int __wrap_dl_iterate_phdr(int (*visit)(struct dl_phdr_info *, size_t, void *), void *data)
 {
-    (void)visit, (void)data;
-    return 0;
+    return native_objects(visit, data);
 }
 
 void *__wrap_malloc(size_t size);
