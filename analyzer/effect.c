@@ -104,7 +104,8 @@ static bool sequence_hidden(const unsigned char *text, size_t length)
     return false;
 }
 
-static void write_escaped(struct writer *writer, const char *text)
+/* `quotes`: within quotes, where those and backslashes are escaped too. */
+static void write_escaped(struct writer *writer, const char *text, bool quotes)
 {
     static const char digits[] = "0123456789abcdef";
     const unsigned char *at = (const unsigned char *)text;
@@ -113,7 +114,7 @@ static void write_escaped(struct writer *writer, const char *text)
         size_t length = utf8_length(at), i;
 
         if (length && *at >= 0x20 && *at != 0x7f && !sequence_hidden(at, length)) {
-            if (*at == '"' || *at == '\\')
+            if (quotes && (*at == '"' || *at == '\\'))
                 write_bytes(writer, "\\", 1);
             write_bytes(writer, (const char *)at, length);
             at += length;
@@ -136,19 +137,19 @@ static void write_argument(struct writer *writer, const struct argument *argumen
     case ARGUMENT_STRING:
     case ARGUMENT_BYTES:
         write_text(writer, argument->kind == ARGUMENT_BYTES ? "b\"" : "\"");
-        write_escaped(writer, argument->text ? argument->text : "...");
+        write_escaped(writer, argument->text ? argument->text : "...", argument->kind == ARGUMENT_STRING);
         write_text(writer, "\"");
         break;
     case ARGUMENT_OBJECT:
         write_text(writer, "<");
-        write_escaped(writer, argument->text ? argument->text : "object");
+        write_escaped(writer, argument->text ? argument->text : "object", false);
         write_text(writer, ">");
         break;
     case ARGUMENT_SEQUENCE:
     case ARGUMENT_BOOL:
     case ARGUMENT_NUMBER:
     case ARGUMENT_NAME:
-        write_escaped(writer, argument->text ? argument->text : "...");
+        write_escaped(writer, argument->text ? argument->text : "...", false);
         break;
     case ARGUMENT_UNKNOWN:
         write_text(writer, "?");

@@ -56,5 +56,11 @@
 #define LIMIT_CONFIG_PAIRS 8u
 /* The way to a value in a config, as messages show it. */
 #define LIMIT_FIELD 512
+/* Metadata of a GGUF file that are walked through. Vocabularies and merges of the largest have some 20 MB. */
+#define LIMIT_GGUF_METADATA (256u << 20)
+/* Keys of a GGUF file compared with each other; models have some 60. */
+#define LIMIT_GGUF_KEYS 1024u
+/* Arrays within arrays of a GGUF file; models have none. */
+#define LIMIT_GGUF_DEPTH 8u
 
 #endif
