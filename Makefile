@@ -25,11 +25,11 @@ FUZZ_SECONDS ?= 20
 ifneq ($(filter $(DEPS),private system),$(DEPS))
 $(error DEPS is "private" or "system")
 endif
+B := build
 comma := ,
 Q := $(if $(V),,@)
 say = $(if $(V),,@printf '  %-5s %s\n' $(1) $(2))
 
-B := build
 O := $B/obj
 THIRD := $B/deps
 STAMPS := $B/stamps
@@ -71,6 +71,7 @@ UNIT_TESTS := $(patsubst tests/unit/%.c,$B/unit/%,$(wildcard tests/unit/test_*.c
 .PHONY: all demo check check-layers check-symbols check-unit check-python check-asan bench fuzz install dist clean \
         distclean FORCE
 .DELETE_ON_ERROR:
+.PRECIOUS: $B/obj/%.o $B/asan/obj/%.o $B/fuzz/obj/%.o
 
 all: $B/libguard.so $B/guard
 
@@ -182,16 +183,22 @@ SANITIZE := -O1 -fno-omit-frame-pointer -fno-sanitize-recover=all
 $(eval $(call variant,asan,$(CC),$(SANITIZE) -fsanitize=address$(comma)undefined))
 $(eval $(call variant,fuzz,clang,$(SANITIZE) -fsanitize=fuzzer-no-link$(comma)address$(comma)undefined))
 
+# What unit tests share; an archive, so that a test takes along only what it calls.
 SUPPORT := $(patsubst %.c,%.o,$(filter-out tests/unit/test_%,$(wildcard tests/unit/*.c)))
+$O/tests/support.a: $(addprefix $O/,$(SUPPORT))
+$B/asan/obj/tests/support.a: $(addprefix $B/asan/obj/,$(SUPPORT))
+%/tests/support.a:
+	$Qrm -f $@
+	$Q$(AR) rcs $@ $^
 
-$B/unit/test_%: $O/tests/unit/test_%.o $(addprefix $O/,$(SUPPORT)) $O/library.a $(LIBUNWIND)
+$B/unit/test_%: $O/tests/unit/test_%.o $O/tests/support.a $O/library.a $(LIBUNWIND)
 	$Qmkdir -p $(@D)
 	$(call say,LD,$@)
-	$Q$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $(filter $O/tests/%.o,$^) $(call behind_libc,$O/library.a)
+	$Q$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $(filter $O/tests/%,$^) $(call behind_libc,$O/library.a)
 
-$B/asan/test_%: $B/asan/obj/tests/unit/test_%.o $(addprefix $B/asan/obj/,$(SUPPORT)) $B/asan/library.a $(LIBUNWIND)
+$B/asan/test_%: $B/asan/obj/tests/unit/test_%.o $B/asan/obj/tests/support.a $B/asan/library.a $(LIBUNWIND)
 	$(call say,LD,$@)
-	$Q$(CC) -fsanitize=address,undefined -o $@ $(filter $B/asan/obj/tests/%.o,$^) $(call behind_libc,$B/asan/library.a)
+	$Q$(CC) -fsanitize=address,undefined -o $@ $(filter $B/asan/obj/tests/%,$^) $(call behind_libc,$B/asan/library.a)
 
 # A fuzzer's entry point, driven over damaged files instead of by libFuzzer.
 $B/asan/damage_%: $B/asan/obj/tests/fuzz/fuzz_%.o $B/asan/obj/tests/fuzz/damage.o $B/asan/library.a $(LIBUNWIND)

@@ -1,11 +1,11 @@
-#!/bin/sh
+#!/bin/bash
 # Makes the virtual environment of the tests, or brings an existing one up to the list.
 #
 #   venv.sh FOLDER REQUIREMENTS        (GUARD_PYTHON names the CPython 3.11 to use)
 #
 # torch is a wheel for one CPython version, so it must be 3.11: pyenv's if there is one, else the distribution's. pip runs
 # with the user's own configuration (indexes, proxies); nothing is installed outside FOLDER.
-set -eu
+set -euo pipefail
 
 folder=$1
 requirements=$2
@@ -41,7 +41,8 @@ fi
 
 install()
 {
-    "$folder/bin/python" -m pip install --disable-pip-version-check --no-input --progress-bar off "$@" || {
+    "$folder/bin/python" -m pip install --disable-pip-version-check --no-input --progress-bar off "$@" |
+        { grep -v '^Requirement already satisfied' || true; } || {
         echo "guard: pip could not install what $requirements lists; its message stands above." >&2
         echo "guard: what to do: see that pip reaches its index (PIP_INDEX_URL, PIP_FIND_LINKS, proxies), and run make again" >&2
         exit 1
