@@ -58,7 +58,7 @@ void config_report_code(struct config *config, const char *token, const char *te
     size_t length = text ? strnlen(text, sizeof(shown) - 1) : 0;
     struct argument argument = {.kind = ARGUMENT_STRING, .text = shown};
     struct effect effect = {.kind = EFFECT_CODE, .name = token, .arguments = &argument, .argument_count = text ? 1 : 0,
-                            .argument_known = true};
+                            .argument_known = true, .detail = text ? shown : NULL};
 
     if (text)
         memcpy(shown, text, length);
@@ -145,6 +145,7 @@ static void pair_report(struct config *config, struct pair *pair)
         effect.arguments = &argument;
         effect.argument_count = 1;
         effect.argument_known = true;
+        effect.detail = name;
     }
     config_report(config, &effect);
 }

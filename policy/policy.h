@@ -112,4 +112,20 @@ struct policy_rule_request {
 };
 char *policy_add_rule(const char *text, const struct policy_rule_request *request, struct policy_fault *fault);
 
+/* For people who look at a policy. The built-in one as it was written; static. */
+struct policy_text policy_built_in(void);
+
+/* Where a user's or site's rule comes before a built-in denial and decides less strictly: what the two have in common. */
+struct policy_shadow {
+    const char *rule;    /* id of the rule in front */
+    const char *denial;  /* id of the built-in rule behind it */
+    const char *pattern; /* one name or glob that both match */
+    enum effect_kind effect;
+    bool narrowed;       /* the rule in front holds for some models, paths, contents, arguments ... only */
+};
+
+/* Calls `visit` once for each such pair of rules. Of two globs only those are found of which one matches the other's text. */
+void policy_shadows(const struct policy *policy, void (*visit)(void *context, const struct policy_shadow *shadow),
+                    void *context);
+
 #endif

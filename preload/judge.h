@@ -39,7 +39,7 @@ struct judge_request {
     bool in_model_root;     /* see model_in_root() */
 };
 
-/* Fills `judged`, which must be zeroed. A scan that ran out of memory, or whose source failed once a format was known, is
+/* Fills `judged`, which must be zeroed up to `findings`. A scan that ran out of memory, or whose source failed once a format was known, is
  * judged as the opaque model it is ("memory", "unreadable"); a source that failed before that leaves only
  * judged->scan.status. Allocates by raw_take(); reentrant. */
 void judge_source(const struct judge_request *request, struct judged *judged);

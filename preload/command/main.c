@@ -1,0 +1,46 @@
+/* guard: the command. Each verb has a file of its own. */
+#include "command.h"
+
+#include <string.h>
+
+#ifndef GUARD_VERSION
+#error "the build says which version this is"
+#endif
+
+static const struct {
+    const char *name;
+    int (*run)(int argc, char **argv);
+} verbs[] = {
+    {"run", command_run},
+    {"scan", command_scan},
+    {"policy", command_policy},
+};
+
+static const char help[] =
+    "Usage: guard VERB [OPTION...] [ARGUMENT...]\n"
+    "\n"
+    "Judges machine learning models, pickles and their configs when they are loaded.\n"
+    "\n"
+    "  run [OPTION...] -- COMMAND...   start a program under the guard\n"
+    "  scan [OPTION...] PATH...        judge files at rest, folders recursively\n"
+    "  policy VERB ...                 show, check, explain or extend a policy\n"
+    "\n"
+    "`guard VERB --help` says more; so does guard(1).\n";
+
+int main(int argc, char **argv)
+{
+    const char *verb = argc > 1 ? argv[1] : NULL;
+
+    if (!verb || strcmp(verb, "-h") == 0 || strcmp(verb, "--help") == 0) {
+        fputs(help, verb ? stdout : stderr);
+        return verb ? 0 : EXIT_USAGE;
+    }
+    if (strcmp(verb, "--version") == 0) {
+        puts("guard " GUARD_VERSION);
+        return 0;
+    }
+    for (size_t i = 0; i < sizeof(verbs) / sizeof(*verbs); i++)
+        if (strcmp(verb, verbs[i].name) == 0)
+            return verbs[i].run(argc - 1, argv + 1);
+    return command_usage(EXIT_USAGE, NULL, "there is no verb \"%s\"", verb);
+}
