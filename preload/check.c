@@ -1,5 +1,6 @@
 /* Judging the file behind a descriptor: the one way from a hook to a verdict. */
 #define _GNU_SOURCE
+#include "asker.h"
 #include "descriptors.h"
 #include "guard.h"
 #include "judge.h"
@@ -88,6 +89,8 @@ static void walk_once(struct check *check)
 {
     if (!check->walked)
         check->frame_count = frames_walk(check->frames, RECORD_FRAMES);
+    if (!check->walked && check->subject.origin == ORIGIN_UNKNOWN)
+        check->subject.origin = asker_origin(check->frames, check->frame_count);
     check->walked = true;
 }
 
@@ -119,6 +122,11 @@ static bool record_load(struct check *check, enum decision decision)
     return record_write(&record);
 }
 
+static bool has_arguments(const struct effect *effect)
+{
+    return effect->kind == EFFECT_CALL || effect->argument_count;
+}
+
 /* What else there was to say about the file: one record a finding, the worst one stands in the load's own record. */
 static void record_findings(struct check *check)
 {
@@ -139,7 +147,7 @@ static void record_findings(struct check *check)
             .severity = finding->judgement.severity,
             .effect = effect_kind_name(effect->kind),
             .name = effect->kind == EFFECT_DEPEND && target ? target : effect->name,
-            .arguments = effect->argument_count ? arguments : NULL,
+            .arguments = has_arguments(effect) ? arguments : NULL,
             .path = check->path,
             .format = effect->format,
             .size = check->status.st_size,
@@ -233,25 +241,37 @@ static void verdict_of_guard(struct verdict *verdict, const char *rule, const ch
     copy_text(verdict->clause, sizeof verdict->clause, clause);
 }
 
+/* Does `a` say more than `b` to somebody who has to act? What is called says more than what is merely named. */
+static bool says_more(const struct finding *a, const struct finding *b)
+{
+    if (a->judgement.decision != b->judgement.decision)
+        return a->judgement.decision > b->judgement.decision;
+    if (a->judgement.attack != b->judgement.attack)
+        return a->judgement.attack;
+    return b->effect.kind == EFFECT_IMPORT && a->effect.kind != EFFECT_IMPORT;
+}
+
 static void take_verdict(const struct judged *judged, struct verdict *verdict)
 {
+    const struct finding *worst = NULL;
     *verdict = (struct verdict){.decision = judged->worst};
     if (judged->scan.format_count)
         verdict->format = judged->scan.formats[judged->scan.format_count - 1];
-    for (size_t i = 0; i < judged->count && judged->worst != DECISION_ALLOW; i++) {
-        const struct finding *finding = &judged->findings[i];
-        if (finding->judgement.decision != judged->worst)
-            continue;
-        verdict->effect = finding->effect.kind;
-        verdict->rule = finding->judgement.rule;
-        verdict->severity = finding->judgement.severity;
-        verdict->why = finding->judgement.why;
-        verdict->attack = finding->judgement.attack;
-        copy_text(verdict->name, sizeof verdict->name, finding->effect.name);
-        effect_render_arguments(&finding->effect, verdict->arguments, sizeof verdict->arguments);
-        policy_describe(&finding->effect, verdict->clause, sizeof verdict->clause);
+    for (size_t i = 0; i < judged->count; i++)
+        if (judged->findings[i].judgement.decision != DECISION_ALLOW &&
+            (!worst || says_more(&judged->findings[i], worst)))
+            worst = &judged->findings[i];
+    if (!worst)
         return;
-    }
+    verdict->effect = worst->effect.kind;
+    verdict->rule = worst->judgement.rule;
+    verdict->severity = worst->judgement.severity;
+    verdict->why = worst->judgement.why;
+    verdict->attack = worst->judgement.attack;
+    copy_text(verdict->name, sizeof verdict->name, worst->effect.name);
+    if (has_arguments(&worst->effect))
+        effect_render_arguments(&worst->effect, verdict->arguments, sizeof verdict->arguments);
+    policy_describe(&worst->effect, verdict->clause, sizeof verdict->clause);
 }
 
 enum scanned { SCANNED_NO_MODEL, SCANNED, SCANNED_CHANGING };

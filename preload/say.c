@@ -1,6 +1,7 @@
 #define _GNU_SOURCE
 #include "say.h"
 
+#include "asker.h"
 #include "environment.h"
 #include "raw.h"
 
@@ -85,26 +86,9 @@ static void put_unsigned(struct line *line, unsigned long number)
     put(line, digits + at);
 }
 
-/* Where an installed package's path begins: behind site-packages/ or dist-packages/. NULL for other files. */
-static const char *installed_part(const char *file)
-{
-    static const char *const folders[] = {"/site-packages/", "/dist-packages/"};
-    for (size_t i = 0; i < 2; i++) {
-        const char *found = strstr(file, folders[i]);
-        if (found)
-            return found + strlen(folders[i]);
-    }
-    return NULL;
-}
-
-static bool is_standard_library(const char *file)
-{
-    return file[0] == '<' || (!installed_part(file) && strstr(file, "/lib/python3"));
-}
-
 static void put_frame(struct line *line, const struct frame *frame)
 {
-    const char *name = installed_part(frame->file);
+    const char *name = asker_installed_part(frame->file);
     if (!name) {
         name = strrchr(frame->file, '/');
         name = name ? name + 1 : frame->file;
@@ -116,20 +100,10 @@ static void put_frame(struct line *line, const struct frame *frame)
     }
 }
 
-/* The application's own line, the library that it called, and the library that acts: who asked, from the user's side. */
 static void put_asked_by(struct line *line, const struct frame *frames, unsigned count)
 {
-    int app = -1, entry = -1, actor = -1;
-    for (unsigned i = 0; i < count && app < 0; i++)
-        if (!is_standard_library(frames[i].file)) {
-            if (!installed_part(frames[i].file))
-                app = (int)i;
-            else
-                entry = (int)i;
-            if (actor < 0 && app < 0)
-                actor = (int)i;
-        }
-    const int shown[] = {app, entry, actor == entry ? -1 : actor};
+    struct asker asker = asker_find(frames, count);
+    const int shown[] = {asker.app, asker.entry, asker.actor == asker.entry ? -1 : asker.actor};
     const char *between = " asked by ";
     for (size_t i = 0; i < 3; i++)
         if (shown[i] >= 0) {
