@@ -41,6 +41,9 @@ static bool ring_store(struct machine *machine, struct ring *ring, const word *i
 {
     size_t at;
 
+    *place = ring->next;
+    if (count == 0) /* the first tuple of a stream may be empty, and there is no ring yet */
+        return true;
     if (ring->next + count > ring->capacity && ring->capacity < LIMIT_PICKLE_RING) {
         void *grown = ring->items;
 
@@ -54,8 +57,7 @@ static bool ring_store(struct machine *machine, struct ring *ring, const word *i
         ring->next += ring->capacity - at;
         at = 0;
     }
-    if (count)
-        memcpy(ring->items + at, items, count * sizeof *items);
+    memcpy(ring->items + at, items, count * sizeof *items);
     *place = ring->next;
     ring->next += count;
     return true;
