@@ -115,37 +115,37 @@ unsigned scanned_count(const struct scanned *scanned, const char *kind)
     return count;
 }
 
-void bytes_add(struct bytes *bytes, const void *data, size_t length)
+void built_add(struct built *built, const void *data, size_t length)
 {
-    if (bytes->length + length > bytes->room) {
-        bytes->room = 2 * (bytes->length + length);
-        bytes->data = realloc(bytes->data, bytes->room);
-        if (!bytes->data)
+    if (built->length + length > built->room) {
+        built->room = 2 * (built->length + length);
+        built->data = realloc(built->data, built->room);
+        if (!built->data)
             exit(2);
     }
     if (length)
-        memcpy(bytes->data + bytes->length, data, length);
-    bytes->length += length;
+        memcpy(built->data + built->length, data, length);
+    built->length += length;
 }
 
-void bytes_le(struct bytes *bytes, unsigned width, uint64_t value)
+void built_le(struct built *built, unsigned width, uint64_t value)
 {
     for (; width > 0; width--, value >>= 8)
-        bytes_add(bytes, &(unsigned char){(unsigned char)value}, 1);
+        built_add(built, &(unsigned char){(unsigned char)value}, 1);
 }
 
-void bytes_text(struct bytes *bytes, const char *text)
+void built_text(struct built *built, const char *text)
 {
-    bytes_add(bytes, text, strlen(text));
+    built_add(built, text, strlen(text));
 }
 
-void bytes_free(struct bytes *bytes)
+void built_free(struct built *built)
 {
-    free(bytes->data);
-    *bytes = (struct bytes){0};
+    free(built->data);
+    *built = (struct built){0};
 }
 
-void bytes_deflate(struct bytes *packed, const void *data, size_t length, int window_bits)
+void built_deflate(struct built *packed, const void *data, size_t length, int window_bits)
 {
     z_stream stream = {0};
     unsigned char out[4096];
@@ -162,7 +162,7 @@ void bytes_deflate(struct bytes *packed, const void *data, size_t length, int wi
         stream.next_out = out;
         stream.avail_out = sizeof out;
         status = deflate(&stream, Z_FINISH);
-        bytes_add(packed, out, sizeof out - stream.avail_out);
+        built_add(packed, out, sizeof out - stream.avail_out);
     } while (status == Z_OK);
     deflateEnd(&stream);
     free(copy);

@@ -25,17 +25,17 @@ bool scanned_has(const struct scanned *scanned, const char *kind, const char *na
 unsigned scanned_count(const struct scanned *scanned, const char *kind);
 
 /* A growing buffer to build files in. */
-struct bytes {
+struct built {
     unsigned char *data;
     size_t length, room;
 };
-void bytes_add(struct bytes *bytes, const void *data, size_t length);
-void bytes_le(struct bytes *bytes, unsigned width, uint64_t value); /* `width` bytes, little endian */
-void bytes_text(struct bytes *bytes, const char *text);
-void bytes_free(struct bytes *bytes);
+void built_add(struct built *built, const void *data, size_t length);
+void built_le(struct built *built, unsigned width, uint64_t value); /* `width` bytes, little endian */
+void built_text(struct built *built, const char *text);
+void built_free(struct built *built);
 
 /* `packed` receives `data` deflated; window bits as in zlib.h (-15 raw, 15 zlib, 31 gzip). */
-void bytes_deflate(struct bytes *packed, const void *data, size_t length, int window_bits);
+void built_deflate(struct built *packed, const void *data, size_t length, int window_bits);
 
 /* A pickle that calls os.system("true"); protocol 2. */
 extern const unsigned char pickle_calls[];

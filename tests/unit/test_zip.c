@@ -28,92 +28,92 @@ struct options {
     bool zip64;
 };
 
-static void header_write(struct bytes *zip, const struct header *header)
+static void header_write(struct built *zip, const struct header *header)
 {
-    bytes_le(zip, 2, 20);
-    bytes_le(zip, 2, header->flags);
-    bytes_le(zip, 2, header->method);
-    bytes_le(zip, 4, 0x21 << 16);
-    bytes_le(zip, 4, header->crc);
-    bytes_le(zip, 4, header->packed);
-    bytes_le(zip, 4, header->unpacked);
-    bytes_le(zip, 2, strlen(header->name));
+    built_le(zip, 2, 20);
+    built_le(zip, 2, header->flags);
+    built_le(zip, 2, header->method);
+    built_le(zip, 4, 0x21 << 16);
+    built_le(zip, 4, header->crc);
+    built_le(zip, 4, header->packed);
+    built_le(zip, 4, header->unpacked);
+    built_le(zip, 2, strlen(header->name));
 }
 
-static void member_write(struct bytes *zip, struct bytes *directory, const struct file *file, uint32_t base)
+static void member_write(struct built *zip, struct built *directory, const struct file *file, uint32_t base)
 {
-    struct bytes packed = {0};
+    struct built packed = {0};
     if (file->deflate)
-        bytes_deflate(&packed, file->data, file->length, -15);
+        built_deflate(&packed, file->data, file->length, -15);
     else
-        bytes_add(&packed, file->data, file->length);
+        built_add(&packed, file->data, file->length);
     struct header local = {0, file->deflate ? 8 : 0, (uint32_t)crc32(0, file->data, (uInt)file->length),
                            (uint32_t)packed.length, (uint32_t)file->length, file->name};
     struct header central = local;
     if (file->damage)
         file->damage(&local, &central);
     uint32_t offset = (uint32_t)zip->length + base;
-    bytes_text(zip, "PK\3\4");
+    built_text(zip, "PK\3\4");
     header_write(zip, &local);
-    bytes_le(zip, 2, 0);
-    bytes_text(zip, local.name);
-    bytes_add(zip, packed.data, packed.length);
-    bytes_text(directory, "PK\1\2\24");
-    bytes_le(directory, 1, 3);
+    built_le(zip, 2, 0);
+    built_text(zip, local.name);
+    built_add(zip, packed.data, packed.length);
+    built_text(directory, "PK\1\2\24");
+    built_le(directory, 1, 3);
     header_write(directory, &central);
-    bytes_le(directory, 6, 0);
-    bytes_le(directory, 6, 0);
-    bytes_le(directory, 4, offset);
-    bytes_text(directory, central.name);
-    bytes_free(&packed);
+    built_le(directory, 6, 0);
+    built_le(directory, 6, 0);
+    built_le(directory, 4, offset);
+    built_text(directory, central.name);
+    built_free(&packed);
 }
 
-static void zip_build(struct bytes *zip, const struct file *files, size_t count, const struct options *options)
+static void zip_build(struct built *zip, const struct file *files, size_t count, const struct options *options)
 {
     static const struct options none;
-    struct bytes directory = {0};
+    struct built directory = {0};
     if (!options)
         options = &none;
     if (options->prefix)
-        bytes_text(zip, options->prefix);
+        built_text(zip, options->prefix);
     size_t base = zip->length;
     for (size_t i = 0; i < count; i++)
         member_write(zip, &directory, &files[i], options->header_base - (uint32_t)base);
     uint64_t offset = zip->length - base + options->header_base + options->offset_lie;
     uint64_t entries = count + (uint64_t)(int64_t)options->count_lie;
-    bytes_add(zip, directory.data, directory.length);
+    built_add(zip, directory.data, directory.length);
     if (options->zip64) {
         uint64_t record = zip->length;
-        bytes_text(zip, "PK\6\6");
-        bytes_le(zip, 8, 44);
-        bytes_le(zip, 8, 0x2d002d);
-        bytes_le(zip, 4, 0);
-        bytes_le(zip, 8, entries);
-        bytes_le(zip, 8, entries);
-        bytes_le(zip, 8, directory.length);
-        bytes_le(zip, 8, offset);
-        bytes_text(zip, "PK\6\7");
-        bytes_le(zip, 4, 0);
-        bytes_le(zip, 8, record);
-        bytes_le(zip, 4, 1);
+        built_text(zip, "PK\6\6");
+        built_le(zip, 8, 44);
+        built_le(zip, 8, 0x2d002d);
+        built_le(zip, 4, 0);
+        built_le(zip, 8, entries);
+        built_le(zip, 8, entries);
+        built_le(zip, 8, directory.length);
+        built_le(zip, 8, offset);
+        built_text(zip, "PK\6\7");
+        built_le(zip, 4, 0);
+        built_le(zip, 8, record);
+        built_le(zip, 4, 1);
     }
-    bytes_text(zip, "PK\5\6");
-    bytes_le(zip, 4, 0);
-    bytes_le(zip, 4, (entries & 0xffff) | (entries & 0xffff) << 16);
-    bytes_le(zip, 4, options->zip64 ? UINT32_MAX : directory.length);
-    bytes_le(zip, 4, options->zip64 ? UINT32_MAX : offset);
-    bytes_le(zip, 2, options->comment ? strlen(options->comment) : 0);
+    built_text(zip, "PK\5\6");
+    built_le(zip, 4, 0);
+    built_le(zip, 4, (entries & 0xffff) | (entries & 0xffff) << 16);
+    built_le(zip, 4, options->zip64 ? UINT32_MAX : directory.length);
+    built_le(zip, 4, options->zip64 ? UINT32_MAX : offset);
+    built_le(zip, 2, options->comment ? strlen(options->comment) : 0);
     if (options->comment)
-        bytes_text(zip, options->comment);
-    bytes_free(&directory);
+        built_text(zip, options->comment);
+    built_free(&directory);
 }
 
 static void scan_files(struct scanned *scanned, const struct file *files, size_t count, const struct options *options)
 {
-    struct bytes zip = {0};
+    struct built zip = {0};
     zip_build(&zip, files, count, options);
     scan_bytes(zip.data, zip.length, scanned);
-    bytes_free(&zip);
+    built_free(&zip);
 }
 
 /* A PyTorch zip whose data.pkl calls something. */
@@ -164,7 +164,7 @@ static void test_large(void)
 {
     struct scanned scanned;
     struct file files[] = {{"m/data.pkl", CALLS, false, NULL}, {"m/data/0", "", 0, false, size_gigabyte}};
-    struct bytes zip = {0};
+    struct built zip = {0};
     zip_build(&zip, files, 2, NULL);
     size_t directory = zip.length - 22 - (46 + 10) - (46 + 8);
     zip.length = 0;
@@ -174,7 +174,7 @@ static void test_large(void)
     unit_ok(scanned.bytes_read < 4 * SCAN_HEAD + (70u << 10), "a gigabyte of storage: %llu bytes are read",
             (unsigned long long)scanned.bytes_read);
     unit_ok(scanned.peak < (2u << 20), "a gigabyte of storage: %zu bytes of memory", scanned.peak);
-    bytes_free(&zip);
+    built_free(&zip);
 }
 
 static void names_differ(struct header *local, struct header *central)
@@ -271,7 +271,7 @@ static void test_two_archives(void)
     struct file version = {"m/version", "3\n", 2, false, NULL};
     struct file bad[] = {{"m/data.pkl", CALLS, false, NULL}, version};
     struct file good[] = {{"m/data.pkl", "\x80\x02}.                        ", pickle_calls_length, false, NULL}, version};
-    struct bytes zip = {0};
+    struct built zip = {0};
 
     /* zipfile takes the offsets as relative to the second, miniz to the file: of the same sizes, both find something. */
     zip_build(&zip, bad, 2, NULL);
@@ -283,19 +283,19 @@ static void test_two_archives(void)
             "two archives in a row: the first is what miniz reads");
 
     /* The end record of the first, kept as the comment's bytes behind the second's directory. */
-    struct bytes both = {0};
+    struct built both = {0};
     zip.length = 0;
     zip_build(&zip, bad, 2, NULL);
-    bytes_add(&both, zip.data, first);
+    built_add(&both, zip.data, first);
     both.data[first - 2] = 22;
-    bytes_add(&both, zip.data + first - 22, 22);
+    built_add(&both, zip.data + first - 22, 22);
     memcpy(both.data + both.length - 22 + 12, "\0\0\0\0", 4); /* an empty directory ... */
     memcpy(both.data + both.length - 22 + 8, "\0\0\0\0", 4);
     scan_bytes(both.data, both.length, &scanned);
     unit_ok(calls_in(&scanned, "m/data.pkl") && scanned_has(&scanned, "malformed", "zip-several-ends", NULL),
             "an end record of nothing in the comment of the real one");
-    bytes_free(&both);
-    bytes_free(&zip);
+    built_free(&both);
+    built_free(&zip);
 }
 
 static void test_directories(void)
@@ -330,7 +330,7 @@ static void test_broken(void)
 {
     struct scanned scanned;
     struct file files[] = {{"m/data.pkl", CALLS, true, NULL}, {"m/version", "3\n", 2, false, NULL}};
-    struct bytes zip = {0};
+    struct built zip = {0};
     zip_build(&zip, files, 2, NULL);
     scan_bytes(zip.data, zip.length - 30, &scanned);
     unit_ok(scanned_has(&scanned, "opaque", "zip-no-directory", NULL), "a torch zip without its directory is not clean");
@@ -340,7 +340,7 @@ static void test_broken(void)
         survived &= scanned.kept == 0;
     }
     unit_ok(survived, "cut anywhere: all memory given back");
-    bytes_free(&zip);
+    built_free(&zip);
 }
 
 static void test_methods(void)
@@ -366,14 +366,14 @@ static void test_plain(void)
     scan_files(&scanned, pickles, 2, NULL);
     unit_ok(strcmp(scanned.formats, "zip pickle") == 0 && calls_in(&scanned, "a/x"), "a pickle in an ordinary zip is found");
 
-    struct bytes inner = {0};
+    struct built inner = {0};
     zip_build(&inner, pickles, 2, NULL);
     for (int deflate = 0; deflate < 2; deflate++) {
         struct file outer[] = {{"inner.zip", inner.data, inner.length, deflate, NULL}};
         scan_files(&scanned, outer, 1, NULL);
         unit_ok(calls_in(&scanned, "inner.zip!a/x"), "a zip in a zip, %s", deflate ? "deflated" : "stored");
     }
-    bytes_free(&inner);
+    built_free(&inner);
 }
 
 static void test_torchscript(void)
