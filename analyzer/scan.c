@@ -6,7 +6,8 @@
 
 /* Containers first, so that result->formats names them outermost first. */
 static const struct format *const formats[] = {
-    &format_zip, &format_tar, &format_gzip, &format_zlib, &format_npy, &format_safetensors, &format_pickle,
+    &format_zip, &format_tar, &format_gzip, &format_zlib, &format_npy, &format_safetensors, &format_gguf,
+    &format_pickle,
 };
 #define FORMAT_COUNT (sizeof formats / sizeof formats[0])
 

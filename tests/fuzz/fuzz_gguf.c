@@ -1,0 +1,2 @@
+#define FUZZED format_gguf
+#include "one_format.h"
