@@ -3,11 +3,12 @@
 #include <string.h>
 
 static const struct mapping {
+    size_t length; /* of module: most names are told apart by it */
     const char *module, *name; /* name NULL: the whole module */
     const char *to_module, *to_name;
 } mappings[] = {
-#define PAIR(module, name, to_module, to_name) {module, name, to_module, to_name},
-#define MODULE(module, to_module) {module, NULL, to_module, NULL},
+#define PAIR(module, name, to_module, to_name) {sizeof(module) - 1, module, name, to_module, to_name},
+#define MODULE(module, to_module) {sizeof(module) - 1, module, NULL, to_module, NULL},
 #include "pickle_compat.def"
 #undef PAIR
 #undef MODULE
@@ -22,7 +23,7 @@ bool global_name_mapped(const char *module, size_t module_length, const char *na
                         const char **to_module, const char **to_name)
 {
     for (size_t i = 0; i < sizeof(mappings) / sizeof(mappings[0]); i++) {
-        if (!spelt(module, module_length, mappings[i].module) ||
+        if (mappings[i].length != module_length || memcmp(module, mappings[i].module, module_length) != 0 ||
             (mappings[i].name != NULL && !spelt(name, name_length, mappings[i].name)))
             continue;
         *to_module = mappings[i].to_module;

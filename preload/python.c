@@ -177,15 +177,11 @@ bool python_is_kind(struct py_object *object, struct py_object *type)
 
 const char *python_text_length(struct py_object *object, size_t *length)
 {
-    *length = 0;
-    if (!python_is_kind(object, python.PyUnicode_Type))
-        return NULL;
     ptrdiff_t size = 0;
-    const char *text = python.PyUnicode_AsUTF8AndSize(object, &size);
-    if (text == NULL)
-        python.PyErr_Clear(); /* lone surrogates have no UTF-8 */
-    else
-        *length = (size_t)size;
+    const char *text = object != NULL ? python.PyUnicode_AsUTF8AndSize(object, &size) : NULL;
+    if (object != NULL && text == NULL)
+        python.PyErr_Clear(); /* no str, or lone surrogates, which have no UTF-8 */
+    *length = text != NULL ? (size_t)size : 0;
     return text;
 }
 
@@ -197,9 +193,10 @@ const char *python_text(struct py_object *object)
 
 struct py_object *python_item(struct py_object *tuple, ptrdiff_t index)
 {
-    if (!python_is_kind(tuple, python.PyTuple_Type) || index < 0 || index >= python.PyTuple_Size(tuple))
-        return NULL;
-    return python.PyTuple_GetItem(tuple, index);
+    struct py_object *item = tuple != NULL ? python.PyTuple_GetItem(tuple, index) : NULL;
+    if (tuple != NULL && item == NULL)
+        python.PyErr_Clear();
+    return item;
 }
 
 struct py_object *python_module(const char *name)
