@@ -427,8 +427,8 @@ static enum stream_end op_marked(struct machine *machine, unsigned char op)
 
     if (!mark_pop(machine, &first))
         return STREAM_INVALID;
-    items = machine->stack + first;
     count = machine->depth - first;
+    items = count ? machine->stack + first : NULL; /* there may be no stack yet */
     if (pairs && count % 2)
         return STREAM_INVALID;
     switch (op) {
