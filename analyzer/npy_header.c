@@ -131,10 +131,11 @@ static bool unit_ok(const unsigned char *at, const unsigned char *stop)
  * reads much more ("object", "i4,O"), and whatever is not plain is taken for objects, which costs a look. */
 static struct type type_from_text(struct literal *literal, struct text text)
 {
-    const unsigned char *at = text.start, *stop = text.start + text.length;
+    const unsigned char *at = text.start, *stop;
     struct type type = {NPY_UNSURE, false, 0};
     if (literal->wrong || text.escaped || text.length == 0)
         return type;
+    stop = at + text.length;
     if (*at == '<' || *at == '>' || *at == '|' || *at == '=')
         at++;
     if (at == stop)
