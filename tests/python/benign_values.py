@@ -357,9 +357,21 @@ def _estimator(kind, name):
 
 
 def joblib_values():
+    """Through joblib.dump, whose files hold the arrays between the opcodes."""
+    import io
+    import joblib
     import numpy as np
-    from joblib import numpy_pickle
-    yield "wrapper", numpy_pickle.NumpyArrayWrapper(np.ndarray, (2,), "C", np.dtype("f8"))
+    from sklearn.linear_model import LogisticRegression
+    from sklearn.neighbors import KNeighborsClassifier
+    x, y = np.eye(6), [0, 1] * 3
+    kept = {"array": np.arange(5.0), "fortran": np.asfortranarray(np.eye(3)), "object": np.array([1, "a"], dtype=object),
+            "model": LogisticRegression().fit(x, y), "neighbours": KNeighborsClassifier(1).fit(x, y), "many": [np.eye(2), {"a": np.zeros(3)}],
+            "structured": np.zeros(2, dtype=[("a", "i4"), ("b", "U3")]), "plain": {"a": 1}}
+    for name, value in kept.items():
+        for compress in (0, ("zlib", 3), ("gzip", 3)):
+            out = io.BytesIO()
+            joblib.dump(value, out, compress=compress)
+            yield name + (f".{compress[0]}" if compress else ".plain"), Raw(out.getvalue())
 
 
 def torch_values():
