@@ -42,6 +42,7 @@ void machine_close(struct machine *machine)
     map_clear(&machine->settled, memory);
     map_clear(&machine->nested, memory);
     map_clear(&machine->dtypes, memory);
+    vector_give(machine, machine->dtype, DTYPES * sizeof *machine->dtype);
     value_close(machine);
 }
 
@@ -76,6 +77,11 @@ static inline enum stream_end push(struct machine *machine, word value)
 /* Items above the last mark, which alone the opcodes may take. */
 static inline size_t above(const struct machine *machine) { return machine->depth - machine->fence; }
 static inline word *top(struct machine *machine) { return &machine->stack[machine->depth - 1]; }
+/* What lies from `first` up; NULL where that is nothing, as there may be no stack yet. */
+static inline word *stack_from(struct machine *machine, size_t first)
+{
+    return first < machine->depth ? machine->stack + first : NULL;
+}
 
 static enum stream_end mark_push(struct machine *machine)
 {
@@ -352,7 +358,7 @@ static enum stream_end op_pair(struct machine *machine, unsigned char op)
         return STREAM_INVALID;
     report_import(machine, name);
     count = machine->depth - first;
-    made = call_items(machine, word_global(name), machine->stack + first, count);
+    made = call_items(machine, word_global(name), stack_from(machine, first), count);
     machine->depth = first;
     return push(machine, made);
 }
@@ -428,7 +434,7 @@ static enum stream_end op_marked(struct machine *machine, unsigned char op)
     if (!mark_pop(machine, &first))
         return STREAM_INVALID;
     count = machine->depth - first;
-    items = count ? machine->stack + first : NULL; /* there may be no stack yet */
+    items = stack_from(machine, first);
     if (pairs && count % 2)
         return STREAM_INVALID;
     switch (op) {
@@ -519,7 +525,7 @@ static enum stream_end op_tuple(struct machine *machine, size_t count)
 
     if (above(machine) < count)
         return STREAM_INVALID;
-    made = value_tuple(machine, machine->stack + machine->depth - count, count);
+    made = value_tuple(machine, stack_from(machine, machine->depth - count), count);
     machine->depth -= count;
     return push(machine, made);
 }
