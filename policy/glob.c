@@ -11,7 +11,7 @@ struct matcher {
     char separator;
     const char *star, *star_text;           /* pattern after the last `*`, and where in the text it is tried next */
     const char *globstar, *globstar_text;   /* the same for the last `**` */
-    bool globstar_components;               /* that was a `**` + separator: it stands for whole components */
+    bool globstar_components;               /* that was a `**` + separator: it stands for whole components, or none */
 };
 
 /* A name's module and its attributes are parted by ':' where the attribute is dotted; a `*` crosses neither. */
@@ -78,7 +78,7 @@ static const char *take_star(struct matcher *matcher, const char *whole, const c
     bool begins = pattern == whole || is_separator(matcher, pattern[-1]);
     while (*pattern == '*')
         pattern++;
-    matcher->globstar_components = begins && *pattern != '\0' && is_separator(matcher, *pattern);
+    matcher->globstar_components = begins && *pattern != '\0' && *pattern == matcher->separator;
     if (matcher->globstar_components)
         pattern++;
     matcher->globstar = pattern;
