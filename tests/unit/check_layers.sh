@@ -49,6 +49,8 @@ includes_outside()
 verdict "analyzer includes nothing of policy or preload" "$(includes_outside analyzer analyzer)"
 verdict "policy includes nothing of preload" "$(includes_outside policy policy analyzer)"
 verdict "preload includes preload, policy and analyzer alone" "$(includes_outside preload preload policy analyzer)"
+verdict "the library includes nothing of the command" \
+    "$(sources_of preload | xargs -r grep -n '#[[:space:]]*include[[:space:]]*"command/')"
 
 for package in analyzer policy preload; do
     verdict "$package has objects" "$([ -n "$(objects_of $package)" ] || echo "none under $objects/$package; run make")"
