@@ -458,7 +458,7 @@ static enum stream_end op_marked(struct machine *machine, unsigned char op)
     default:
         if (first <= machine->fence)
             return STREAM_INVALID;
-        target = items[-1];
+        target = machine->stack[first - 1];
         if (count) {
             call_change(machine, target, items, count, changes[op]);
             value_insert(machine, target, items, count, pairs);
