@@ -18,7 +18,7 @@ static bool gzip_run(struct scan *scan, const struct source *source)
     if (!inflate_open(&inflater, scan, source, 0, source->size, INFLATE_GZIP))
         return false;
     struct source content = inflate_source(&inflater, SOURCE_SIZE_UNKNOWN);
-    if (!scan_nested(scan, &content, ""))
+    if (!scan_nested(scan, &content, "") && !inflate_gave_up(&inflater))
         return false;
     scan_is_around(scan, "gzip", outside);
     inflate_report_end(&inflater, "gzip");

@@ -192,20 +192,19 @@ struct source inflate_source(struct inflater *inflater, uint64_t size)
     return (struct source){.pread = inflate_pread, .context = inflater, .size = size, .streamed = true};
 }
 
+bool inflate_gave_up(const struct inflater *inflater)
+{
+    bool read_on = inflater->output_start > 0 || inflater->restarts > 0;
+    return inflater->end == INFLATE_LIMITED && read_on;
+}
+
 void inflate_report_end(const struct inflater *inflater, const char *format)
 {
     uint64_t packed = inflater->next - inflater->stream.avail_in - inflater->start;
-    switch (inflater->end) {
-    case INFLATE_TRUNCATED:
-        scan_malformed(inflater->scan, format, "deflate-truncated", packed, "the compressed data end too early");
-        break;
-    case INFLATE_DAMAGED:
-        scan_malformed(inflater->scan, format, "deflate-damaged", packed, "the compressed data are damaged");
-        break;
-    case INFLATE_LIMITED:
+    if (inflater->end == INFLATE_LIMITED)
         scan_opaque(inflater->scan, format, "inflate-limit", packed, "more compressed data than are inspected");
-        break;
-    default:
-        break;
-    }
+    else if (inflater->end == INFLATE_DAMAGED)
+        scan_malformed(inflater->scan, format, "deflate-damaged", packed, "the compressed data are damaged");
+    else if (inflater->end == INFLATE_TRUNCATED)
+        scan_malformed(inflater->scan, format, "deflate-truncated", packed, "the compressed data end too early");
 }

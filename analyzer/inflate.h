@@ -56,8 +56,12 @@ bool inflate_open(struct inflater *inflater, struct scan *scan, const struct sou
  * truncation and the limit read as the end of the bytes; `inflater->end` tells which it was. */
 struct source inflate_source(struct inflater *inflater, uint64_t size);
 
-/* What is wrong with the packed bytes, if anything was found so far: opaque past the limit, malformed where damaged or
- * cut short. Called after the inflated bytes were recognised. */
+/* Did a format that bid read on until the limit? Then what it has not found yet may still come: the caller treats the
+ * bytes as recognised. */
+bool inflate_gave_up(const struct inflater *inflater);
+
+/* What is wrong with the packed bytes, if that was noticed: opaque past the limit, malformed where damaged or cut short.
+ * Called when the inflated bytes were recognised. */
 void inflate_report_end(const struct inflater *inflater, const char *format);
 
 #endif

@@ -9,6 +9,10 @@ static unsigned tar_bid(const struct bid_view *view)
     return 32;
 }
 
+/* How much of a compressed tar is inflated to find the first member that bids. Data sets come as tars of many GB, and
+ * inflating 256 MB takes a second; packed models begin with their configs and weights. */
+#define SILENT_MAX (256u << 20)
+
 /* The legacy PyTorch tar: members "storages" and "tensors" hold several pickles with raw tensors in between, whose lengths
  * depend on what the pickles say; torch.load unpickles all of them, storages first. */
 struct torch_tar {
@@ -45,6 +49,8 @@ static bool tar_run(struct scan *scan, const struct source *source)
     if (!tar_walk_open(&walk, scan, source))
         return false;
     while (!scan->stopped && walk.seen < LIMIT_MEMBERS && tar_walk_next(&walk, &member)) {
+        if (source->streamed && !any && member.data > SILENT_MAX)
+            break;
         struct arena_mark mark = arena_mark(scan->arena);
         bool found = member.size > 0 && member_scan(scan, source, &member);
         torch_tar_see(&torch, member.name, found);

@@ -187,9 +187,12 @@ static void deflated_scan(struct member *member, uint64_t packed, uint64_t unpac
     struct source content = inflate_source(&inflater, unpacked);
     if (script)
         script_scan(member, &content);
-    else if (!content_scan(member, &content) && (member->encrypted || !zip_is_model(archive)))
-        return;
-    if (archive->scan->stopped)
+    else
+        content_scan(member, &content);
+    if (inflate_gave_up(&inflater))
+        member->found = true;
+    bool known = member->found || script || (zip_is_model(archive) && !member->encrypted);
+    if (archive->scan->stopped || !known)
         return;
     /* More may come out than is stated: zipfile cuts it off, others do not. */
     unsigned char more;

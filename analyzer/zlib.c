@@ -42,7 +42,7 @@ static bool zlib_run(struct scan *scan, const struct source *source)
     if (start == SIZE_MAX || !inflate_open(&inflater, scan, source, start, source->size, INFLATE_ZLIB))
         return false;
     struct source content = inflate_source(&inflater, SOURCE_SIZE_UNKNOWN);
-    if (!scan_nested(scan, &content, ""))
+    if (!scan_nested(scan, &content, "") && !inflate_gave_up(&inflater))
         return false;
     scan_is_around(scan, "zlib", outside);
     inflate_report_end(&inflater, "zlib");
