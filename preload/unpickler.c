@@ -229,9 +229,36 @@ static bool frame_listed(struct py_object *frame, bool (*listed)(const struct po
     return found;
 }
 
-/* Does one of the `depth` frames from the unpickler's caller on belong to a listed module? `pure`: frames up to the
- * unpickler's own `load` come first. */
-static bool caller_listed(bool pure, unsigned depth, bool (*listed)(const struct policy *, const char *))
+/* Does the frame's code name an unpickling function itself? A pool's worker that calls what it was handed does not:
+ * `pool.apply(pickle.loads, data)` is the application's own loading. */
+static bool frame_unpickles(struct py_object *frame)
+{
+    const struct python *python = python_api();
+    struct py_object *code = python_attribute(frame, "f_code"), *names = python_attribute(code, "co_names");
+    ptrdiff_t count = python_is_kind(names, python->PyTuple_Type) ? python->PyTuple_Size(names) : 0;
+    bool found = false;
+    for (ptrdiff_t i = 0; i < count && !found; i++) {
+        const char *name = python_text(python->PyTuple_GetItem(names, i));
+        found = name != NULL && (strcmp(name, "loads") == 0 || strcmp(name, "load") == 0);
+    }
+    python_release(names);
+    python_release(code);
+    return found;
+}
+
+static bool frame_talks(struct py_object *frame)
+{
+    return frame_listed(frame, policy_is_ipc_module) && frame_unpickles(frame);
+}
+
+static bool frame_caches(struct py_object *frame)
+{
+    return frame_listed(frame, policy_is_cache_module);
+}
+
+/* Is one of the `depth` frames from the unpickler's caller on such a frame? `pure`: frames up to the unpickler's own
+ * `load` come first. */
+static bool caller_is(bool pure, unsigned depth, bool (*such)(struct py_object *frame))
 {
     const struct python *python = python_api();
     const void *const *codes;
@@ -249,7 +276,7 @@ static bool caller_listed(bool pure, unsigned depth, bool (*listed)(const struct
                 pure = pure && code != codes[i];
             python_release(code);
         } else {
-            found = frame_listed(frame, listed);
+            found = such(frame);
             seen++;
         }
         struct py_object *back = python_attribute(frame, "f_back");
@@ -270,9 +297,9 @@ static int last_descriptor(void)
 static enum origin origin_of_caller(bool pure)
 {
     int descriptor = last_descriptor();
-    if (descriptor >= 0 && ipc_descriptor(descriptor) && caller_listed(pure, 1, policy_is_ipc_module))
+    if (descriptor >= 0 && ipc_descriptor(descriptor) && caller_is(pure, 1, frame_talks))
         return ORIGIN_IPC;
-    if (thread_last_open_was_cache() && caller_listed(pure, CACHE_FRAMES, policy_is_cache_module))
+    if (thread_last_open_was_cache() && caller_is(pure, CACHE_FRAMES, frame_caches))
         return ORIGIN_CACHE;
     return ORIGIN_UNPICKLER;
 }
