@@ -172,6 +172,20 @@ static bool text_loads(const char *file, const char *text)
     return policy != NULL;
 }
 
+/* Two that add at the same time would lose one rule. The folder is what they have in common, as the file is replaced; where
+ * folders cannot be locked (some network file systems) it stays at that. The descriptor, or -1. */
+static int folder_lock(const char *file)
+{
+    char *real = realpath(file, NULL), *folder = real ? real : command_absolute(file), *slash = strrchr(folder, '/');
+
+    slash[slash == folder] = '\0';
+    int fd = open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    free(folder);
+    if (fd >= 0)
+        (void)flock(fd, LOCK_EX);
+    return fd;
+}
+
 static int rule_write(const struct request *request)
 {
     struct policy_fault fault = {0};
@@ -186,8 +200,7 @@ static int rule_write(const struct request *request)
     char *more = policy_add_rule(text && text[strspn(text, " \t\r\n")] != '\0' ? text : NULL, &request->rule, &fault);
     free(text);
     if (!more) {
-        if (fault.name[0] == '\0')
-            strncpy(fault.name, request->to, sizeof(fault.name) - 1);
+        snprintf(fault.name, sizeof(fault.name), "%s", request->to);
         command_print_fault("policy", &fault);
         return EXIT_DENIED;
     }
@@ -205,10 +218,12 @@ int policy_add(int argc, char **argv)
     struct request request = {0};
 
     int status = request_read(&request, argc, argv);
-    if (status < 0)
-        status = rule_write(&request);
-    else
+    if (status >= 0)
         return status;
+    int lock = folder_lock(request.to);
+    status = rule_write(&request);
+    if (lock >= 0)
+        close(lock);
     if (status == 0) {
         command_print_visible(stdout, request.to);
         printf(": %s ", effect_kind_name(request.rule.effect));
