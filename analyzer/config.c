@@ -190,11 +190,21 @@ static void event_read(struct config *config, enum json_event event)
         config_report_code(config, row->token, NULL);
 }
 
+/* Libraries look for fixed names, and for config.VERSION.json; all of them end alike. */
+bool scan_config_name(const char *path)
+{
+    size_t length = path ? strlen(path) : 0;
+
+    return length > 5 && memcmp(path + length - 5, ".json", 5) == 0;
+}
+
 bool config_run(struct scan *scan, const struct source *source)
 {
-    struct config *config = arena_take(scan->arena, sizeof(*config));
     enum json_event event;
 
+    if (!scan_config_name(scan->request->path))
+        return false;
+    struct config *config = arena_take(scan->arena, sizeof(*config));
     if (config) {
         config->levels = arena_take(scan->arena, (LIMIT_JSON_DEPTH + 1) * sizeof(*config->levels));
         config->pairs = arena_take(scan->arena, LIMIT_CONFIG_PAIRS * sizeof(*config->pairs));

@@ -50,6 +50,10 @@ struct scan_result {
 
 void scan_run(const struct scan_request *request, struct scan_result *result);
 
+/* Could a file of this name (NULL: unknown) be a config at all? Only then is it worth asking whether it lies in a model
+ * root, which costs system calls, while most text that a program opens is none. */
+bool scan_config_name(const char *path);
+
 /* The fast path. Could these bytes be in scope? `head` is the file's first bytes (SCAN_HEAD where it has as many),
  * `tail` its last (SCAN_TAIL where it has as many; may overlap head). Allocates nothing and takes about a microsecond.
  * A 0 is final: the file is no pickle, model or container; errors are towards a bid. */

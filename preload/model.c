@@ -242,6 +242,10 @@ enum listing { LISTING_NONE, LISTING_MARKED, LISTING_UNKNOWN };
 static enum listing folder_look(const char *folder)
 {
     _Alignas(struct entry) char buffer[4096];
+    const char *slash = strrchr(folder, '/');
+    /* There *.pth are lists of paths, which site.py reads. */
+    bool packages = strcmp(slash ? slash + 1 : folder, "site-packages") == 0 ||
+                    strcmp(slash ? slash + 1 : folder, "dist-packages") == 0;
     unsigned seen = 0;
     enum listing found = LISTING_NONE;
     long length = 0;
@@ -252,7 +256,7 @@ static enum listing folder_look(const char *folder)
     while (found == LISTING_NONE && (length = raw_getdents64((int)fd, buffer, sizeof(buffer))) > 0) {
         for (long at = 0; at < length && found == LISTING_NONE;) {
             const struct entry *entry = (const struct entry *)(const void *)(buffer + at);
-            if (marks_model(entry->name))
+            if (marks_model(entry->name) && !(packages && ends(entry->name, ".pth")))
                 found = LISTING_MARKED;
             else if (++seen >= MODEL_ROOT_ENTRIES)
                 found = LISTING_UNKNOWN;

@@ -312,7 +312,7 @@ struct scan_outcome scan_file(const struct scan_options *options, struct scan_wo
         struct judge_request request = {
             .policy = options->policy,
             .source = {.pread = file_pread, .context = &file, .size = file.size},
-            .in_model_root = file.absolute[0] != '\0' && model_in_root(file.absolute),
+            .in_model_root = scan_config_name(file.absolute) && model_in_root(file.absolute),
             .subject = {
                 .moment = MOMENT_REST,
                 .path = file.absolute[0] != '\0' ? file.absolute : NULL,
