@@ -293,18 +293,8 @@ static int last_descriptor(void)
     return guard_thread.last_read_fd - 1;
 }
 
-/* The origin of a lone unpickler. */
-static enum origin origin_of_caller(bool pure)
-{
-    int descriptor = last_descriptor();
-    if (descriptor >= 0 && ipc_descriptor(descriptor) && caller_is(pure, 1, frame_talks))
-        return ORIGIN_IPC;
-    if (thread_last_open_was_cache() && caller_is(pure, CACHE_FRAMES, frame_caches))
-        return ORIGIN_CACHE;
-    return ORIGIN_UNPICKLER;
-}
-
-/* ipc was said of another descriptor. What an import read meanwhile changes nothing; another connection does. */
+/* ipc was said when the last thing read was `descriptor`. What imports and memory maps read meanwhile changes nothing; another
+ * connection does. */
 static bool ipc_still(int descriptor)
 {
     struct stat status;
@@ -314,29 +304,43 @@ static bool ipc_still(int descriptor)
     return ipc_descriptor(now);
 }
 
+/* The origin of a lone unpickler. `talked`: one that stood at the same place was ipc, having read from `*descriptor`, which is
+ * kept then: this may be the same, after others were read inside it. */
+static enum origin origin_of_caller(bool pure, bool talked, int *descriptor)
+{
+    if (!talked || !ipc_still(*descriptor)) {
+        *descriptor = last_descriptor();
+        talked = *descriptor >= 0 && ipc_descriptor(*descriptor);
+    }
+    if (talked && caller_is(pure, 1, frame_talks))
+        return ORIGIN_IPC;
+    if (thread_last_open_was_cache() && caller_is(pure, CACHE_FRAMES, frame_caches))
+        return ORIGIN_CACHE;
+    return ORIGIN_UNPICKLER;
+}
+
 enum origin unpickler_resolving_afresh(void)
 {
     const void *code = NULL;
-    enum origin outer = frame_stands((uintptr_t)__builtin_frame_address(0)) ? word_origin(guard_thread.unpickler_origin)
-                                                                            : ORIGIN_UNKNOWN;
-    uintptr_t outer_frame = guard_thread.unpickler_frame;
+    uintptr_t before = guard_thread.unpickler_origin, frame = guard_thread.unpickler_frame;
+    bool stood = frame_stands((uintptr_t)__builtin_frame_address(0));
     unpickler_learn();
+    unpickler_learn_pure();
     struct stacks stacks = stacks_look();
-    if (stacks.c == 0 && stacks.pure == 0) {
-        unpickler_learn_pure();
-        stacks = stacks_look();
-    }
+    bool same_place = stood && stacks.c > 0 && frame == stacks.frame;
+    int descriptor = word_descriptor(before);
     enum origin origin;
     if (stacks.c + stacks.pure <= 1)
-        origin = origin_of_caller(stacks.c == 0 && stacks.pure > 0);
+        origin = origin_of_caller(stacks.c == 0 && stacks.pure > 0, same_place && word_origin(before) == ORIGIN_IPC,
+                                  &descriptor);
     else /* the outermost decides; it was met before, when it was alone */
-        origin = stacks.c > 0 && outer != ORIGIN_UNKNOWN && outer_frame == stacks.frame ? outer : ORIGIN_UNPICKLER;
+        origin = same_place ? word_origin(before) : ORIGIN_UNPICKLER;
     frames_codes(&code, 1);
     remember_frame(stacks.frame);
     guard_thread.unpickler_code = (uintptr_t)code;
     guard_thread.unpickler_origin =
         word_make(stacks.c > 0 ? origin : ORIGIN_UNKNOWN, stacks.pure > 0 ? origin : ORIGIN_UNKNOWN,
-                  frames_count(CODES_MAX), last_descriptor());
+                  frames_count(CODES_MAX), descriptor);
     return origin;
 }
 
