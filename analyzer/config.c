@@ -239,7 +239,8 @@ bool config_run(struct scan *scan, const struct source *source)
     }
     if (config->json.error == JSON_ERROR_DEPTH) {
         config_is(config);
-        scan_malformed(scan, CONFIG_FORMAT, "json-depth", config->json.offset, "nested deeper than readers agree to follow");
+        scan_malformed(scan, CONFIG_FORMAT, "json-depth", config->json.offset,
+                       "nested deeper than readers agree to follow");
     }
     return config->said;
 }

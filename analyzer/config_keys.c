@@ -72,7 +72,8 @@ const size_t config_keys_count = sizeof(config_keys) / sizeof(*config_keys);
 _Static_assert(sizeof(config_keys) / sizeof(*config_keys) <= 64, "the walk keeps one bit a key");
 
 const struct config_key config_pipeline_impl = {"impl", CONFIG_CODE, ANY, true, "custom_pipelines"};
-const struct config_key config_pipeline_file = {"_class_name", CONFIG_LIBRARY, CONFIG_FILE_PIPELINE, false, "custom-pipeline"};
+const struct config_key config_pipeline_file = {"_class_name", CONFIG_LIBRARY, CONFIG_FILE_PIPELINE, false,
+                                                "custom-pipeline"};
 
 /* Libraries name their own keys after this pattern: teacher_name_or_path, audio_tokenizer_name_or_path, ... */
 static const struct config_key any_name_or_path = {NULL, CONFIG_TARGET, CONFIG_FILE_KNOWN, false, NULL};
@@ -95,9 +96,9 @@ unsigned config_files(const char *path)
         const char *name;
         unsigned file;
     } names[] = {
-        {"adapter_config.json", CONFIG_FILE_ADAPTER},     {"config.json", CONFIG_FILE_MODEL},
-        {"tokenizer_config.json", CONFIG_FILE_TOKENIZER}, {"modules.json", CONFIG_FILE_MODULES},
-        {"router_config.json", CONFIG_FILE_ROUTER},       {"model_index.json", CONFIG_FILE_PIPELINE},
+        {"adapter_config.json", CONFIG_FILE_ADAPTER},       {"config.json", CONFIG_FILE_MODEL},
+        {"tokenizer_config.json", CONFIG_FILE_TOKENIZER},   {"modules.json", CONFIG_FILE_MODULES},
+        {"router_config.json", CONFIG_FILE_ROUTER},         {"model_index.json", CONFIG_FILE_PIPELINE},
         {"modular_model_index.json", CONFIG_FILE_PIPELINE},
     };
     const char *slash = strrchr(path, '/');

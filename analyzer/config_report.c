@@ -57,8 +57,12 @@ void config_report_code(struct config *config, const char *token, const char *te
     char shown[LIMIT_ARGUMENT_TEXT];
     size_t length = text ? strnlen(text, sizeof(shown) - 1) : 0;
     struct argument argument = {.kind = ARGUMENT_STRING, .text = shown};
-    struct effect effect = {.kind = EFFECT_CODE, .name = token, .arguments = &argument, .argument_count = text ? 1 : 0,
-                            .argument_known = true, .detail = text ? shown : NULL};
+    struct effect effect = {.kind = EFFECT_CODE,
+                            .name = token,
+                            .arguments = &argument,
+                            .argument_count = text ? 1 : 0,
+                            .argument_known = true,
+                            .detail = text ? shown : NULL};
 
     if (text)
         memcpy(shown, text, length);

@@ -12,7 +12,8 @@
 /* Two values that mean something together and stand side by side in any order: a model and its revision, a module and
  * the class in it. Reported when their object ends. */
 struct pair {
-    const struct config_key *row; /* CONFIG_BASE or CONFIG_LIBRARY; with a token the module is a file of the model. NULL: free */
+    const struct config_key
+        *row; /* CONFIG_BASE or CONFIG_LIBRARY; with a token the module is a file of the model. NULL: free */
     unsigned depth;
     bool first_there, second_there;
     uint64_t offset;
@@ -22,11 +23,11 @@ struct pair {
 
 /* One open object or array. */
 struct level {
-    uint64_t seen;                        /* rows of config_keys met in this object */
-    const struct config_key *inherited;   /* what strings in here mean whatever their key */
-    const struct config_key *key;         /* what the value that comes next means, or NULL */
-    bool pipeline_file;                   /* `key` is the "_class_name" of a pipeline */
-    unsigned component;                   /* 1 + elements seen, in a [library, class] array of a pipeline; else 0 */
+    uint64_t seen;                      /* rows of config_keys met in this object */
+    const struct config_key *inherited; /* what strings in here mean whatever their key */
+    const struct config_key *key;       /* what the value that comes next means, or NULL */
+    bool pipeline_file;                 /* `key` is the "_class_name" of a pipeline */
+    unsigned component;                 /* 1 + elements seen, in a [library, class] array of a pipeline; else 0 */
 };
 
 struct config {
@@ -54,8 +55,8 @@ void config_report_name(struct config *config, enum effect_kind kind, const char
 /* Only when the path leads out of the model's folder. */
 void config_report_path(struct config *config, const char *path, bool absolute_counts);
 
-/* Keeps json's text as one half of the pair of the object at hand. A half that is there already is a duplicate key: that
- * reading is reported first. Without room the first half stands alone, which is the worse reading (no revision). */
+/* Keeps json's text as one half of the pair of the object at hand. A half that is there already is a duplicate key:
+ * that reading is reported first. Without room the first half stands alone: no revision is the worse reading. */
 void config_pair_put(struct config *config, const struct config_key *row, bool second);
 /* Reports and frees the pairs of objects deeper than `depth`. */
 void config_pairs_end(struct config *config, unsigned depth);

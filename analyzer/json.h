@@ -14,8 +14,8 @@
 #include "reader.h"
 
 enum json_event {
-    JSON_FAILED,      /* `error` says why; comes again on every further call */
-    JSON_FINISHED,    /* the one value is complete and nothing but white space follows; comes again likewise */
+    JSON_FAILED,   /* `error` says why; comes again on every further call */
+    JSON_FINISHED, /* the one value is complete and nothing but white space follows; comes again likewise */
     JSON_OBJECT,
     JSON_OBJECT_END,
     JSON_ARRAY,
@@ -42,9 +42,9 @@ struct json {
     /* What the last event was about. */
     char text[LIMIT_NAME + 8]; /* NUL-terminated. U+0000 is kept as C0 80, a lone surrogate as its three WTF-8 bytes */
     size_t text_length;
-    bool cut;                  /* JSON_KEY, JSON_STRING: the text goes on beyond what is here */
-    uint64_t offset;           /* where the event's value or key starts; in UTF-16 and UTF-32 up to 256 bytes early */
-    unsigned depth;            /* of open objects and arrays, the one just opened included */
+    bool cut;        /* JSON_KEY, JSON_STRING: the text goes on beyond what is here */
+    uint64_t offset; /* where the event's value or key starts; in UTF-16 and UTF-32 up to 256 bytes early */
+    unsigned depth;  /* of open objects and arrays, the one just opened included */
     enum json_error error;
 
     /* Private from here. */
@@ -52,15 +52,15 @@ struct json {
     const unsigned char *next, *end; /* decoded bytes that are ready */
     uint64_t next_offset;            /* source offset of `next` at the last fill */
     const unsigned char *filled;     /* `next` at the last fill */
-    size_t unskipped;                /* bytes of the reader's window that `next..end` shows and that are still to skip */
-    unsigned unit;                   /* bytes a code unit: 1, 2 or 4 */
+    size_t unskipped; /* bytes of the reader's window that `next..end` shows and that are still to skip */
+    unsigned unit;    /* bytes a code unit: 1, 2 or 4 */
     bool big_endian;
-    unsigned char wide[64];          /* UTF-8 made from wider units */
+    unsigned char wide[64]; /* UTF-8 made from wider units */
     unsigned expect;
     bool in_string;
-    unsigned high;                   /* the text ends in this high surrogate, still without its other half */
-    struct json_level *levels;       /* LIMIT_JSON_DEPTH of them */
-    char *keys;                      /* keys on the way to here, one after the other */
+    unsigned high;             /* the text ends in this high surrogate, still without its other half */
+    struct json_level *levels; /* LIMIT_JSON_DEPTH of them */
+    char *keys;                /* keys on the way to here, one after the other */
     size_t keys_length;
 };
 
@@ -69,8 +69,8 @@ bool json_open(struct json *json, struct arena *arena, const struct source *sour
 
 enum json_event json_next(struct json *json);
 
-/* The way to the present value as people write it: `vision_config.auto_map.AutoModel`, `modules[2].type`. Very long ways
- * are cut at the end. NUL-terminates; returns the length. */
+/* The way to the present value as people write it: `vision_config.auto_map.AutoModel`, `modules[2].type`. Very long
+ * ways are cut at the end. NUL-terminates; returns the length. */
 size_t json_path(const struct json *json, char *buffer, size_t size);
 
 /* Is the text of the last event exactly `word`? */

@@ -4,11 +4,11 @@
 
 /* From jinja2/sandbox.py (UNSAFE_*_ATTRIBUTES) and from published escapes (CVE-2019-10906, CVE-2024-34359). */
 static const char *const escapes[] = {
-    "__class__", "__base__", "__bases__", "__mro__", "__subclasses__", "__globals__", "__builtins__", "__import__",
-    "__init__", "__new__", "__dict__", "__getattribute__", "__getattr__", "__getitem__", "__code__", "__closure__",
-    "__func__", "__self__", "__module__", "__loader__", "__spec__", "__reduce__", "__reduce_ex__", "__call__",
-    "gi_frame", "gi_code", "cr_frame", "cr_code", "ag_frame", "ag_code", "f_globals", "f_builtins", "f_locals", "f_back",
-    "tb_frame",
+    "__class__",  "__base__",      "__bases__", "__mro__",    "__subclasses__",   "__globals__", "__builtins__",
+    "__import__", "__init__",      "__new__",   "__dict__",   "__getattribute__", "__getattr__", "__getitem__",
+    "__code__",   "__closure__",   "__func__",  "__self__",   "__module__",       "__loader__",  "__spec__",
+    "__reduce__", "__reduce_ex__", "__call__",  "gi_frame",   "gi_code",          "cr_frame",    "cr_code",
+    "ag_frame",   "ag_code",       "f_globals", "f_builtins", "f_locals",         "f_back",      "tb_frame",
 };
 
 /* An underscore inside a string literal that does not want to be seen. */
@@ -42,8 +42,8 @@ static const char *word_end(struct template_scan *scan)
     return NULL;
 }
 
-/* Follows `| attr ( "name" )`; anything else in the brackets is found. `c` is no part of an identifier unless inside the
- * quotes. */
+/* Follows `| attr ( "name" )`; anything else in the brackets is found. `c` is no part of an identifier unless inside
+ * the quotes. */
 static bool filter_step(struct template_scan *scan, char c)
 {
     switch ((enum filter)scan->filter) {

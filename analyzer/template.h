@@ -14,11 +14,12 @@ struct template_scan {
     char quote;         /* of attr's argument */
 };
 
-/* Reads the next piece (UTF-8). Returns what was found, a static string such as "__class__", or NULL for nothing so far.
+/* Reads the next piece (UTF-8). Returns what was found, a static string such as "__class__", or NULL for nothing so
+ * far.
  *
  * Found are: the attributes through which objects reach classes, globals and modules; underscores written as an escape;
- * and the filter `attr` with anything but one plain name, for which templates have the dot. Ordinary templates hold none
- * of these, though they may hold words such as `__media__`. */
+ * and the filter `attr` with anything but one plain name, for which templates have the dot. Ordinary templates hold
+ * none of these, though they may hold words such as `__media__`. */
 const char *template_scan(struct template_scan *scan, const char *text, size_t length);
 
 #endif

@@ -16,7 +16,7 @@ static void put(struct json_out *out, const char *text, size_t length)
     out->buffer[out->length] = '\0';
 }
 
-/* Length of the well-formed UTF-8 sequence at `text` (RFC 3629), or 0. The terminating NUL ends every sequence early. */
+/* Length of the well-formed UTF-8 sequence at `text` (RFC 3629), or 0. A terminating NUL ends it early. */
 static size_t utf8_sequence(const unsigned char *text)
 {
     static const unsigned char least[] = {0xE0, 0xA0, 0xF0, 0x90}, most[] = {0xED, 0x9F, 0xF4, 0x8F};
@@ -67,7 +67,7 @@ static size_t escape(char *to, const char *value)
     return length;
 }
 
-/* Writes comma and key in front of a value of `length` bytes, if all three fit and leave room for the closing brackets. */
+/* Writes comma and key before a value of `length` bytes, if all three fit and leave room for the closing brackets. */
 static bool begin(struct json_out *out, const char *key, size_t length)
 {
     size_t need = length + out->comma + (key ? escape(NULL, key) + 3 : 0);

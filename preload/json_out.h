@@ -7,7 +7,8 @@
 #include <stdint.h>
 
 /* A value that does not fit sets `truncated` and is left out whole, an object or array with all that is in it; room for
- * the closing brackets is always kept, so what was written stays valid JSON. The buffer is NUL-terminated at all times. */
+ * the closing brackets is always kept, so what was written stays valid JSON. The buffer is NUL-terminated at all times.
+ */
 struct json_out {
     char *buffer;
     size_t size, length;

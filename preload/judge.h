@@ -1,5 +1,5 @@
-/* Bytes to verdict: the analyzer's effects, each judged by the policy, the worst of them kept. Used when a file is opened
- * and by `guard scan`; what differs is the subject. No stdio, no malloc: scan memory comes from the kernel. */
+/* Bytes to verdict: the analyzer's effects, each judged by the policy, the worst of them kept. Used when a file is
+ * opened and by `guard scan`; what differs is the subject. No stdio, no malloc: scan memory comes from the kernel. */
 #ifndef GUARD_JUDGE_H
 #define GUARD_JUDGE_H
 
@@ -16,7 +16,7 @@
 struct finding {
     struct effect effect; /* strings and arguments point into this finding, or are the policy's */
     struct judgement judgement;
-    bool edge;            /* it names another model: in effect.name (DEPEND) or in the first argument (CALL) */
+    bool edge; /* it names another model: in effect.name (DEPEND) or in the first argument (CALL) */
     struct argument arguments[LIMIT_ARGUMENTS];
     char text[JUDGED_TEXT];
 };
@@ -26,8 +26,8 @@ struct judged {
     enum decision worst;
     struct scan_result scan;
     size_t count;
-    size_t omitted;   /* non-trivial effects that were not kept: no worse than the ones that were */
-    bool unlisted;    /* some names were left to be settled when they are resolved */
+    size_t omitted; /* non-trivial effects that were not kept: no worse than the ones that were */
+    bool unlisted;  /* some names were left to be settled when they are resolved */
     struct finding findings[JUDGED_FINDINGS]; /* in the order of the file; equal ones once */
 };
 
@@ -36,16 +36,16 @@ struct judge_request {
     struct subject subject; /* all but `effect`. `path` also tells configs by their name, so give it as it was opened:
                                a hub cache's links resolve to names that say nothing */
     struct source source;
-    bool in_model_root;     /* see model_in_root() */
+    bool in_model_root; /* see model_in_root() */
 };
 
-/* Fills `judged`, which must be zeroed up to `findings`. A scan that ran out of memory, or whose source failed once a format was known, is
- * judged as the opaque model it is ("memory", "unreadable"); a source that failed before that leaves only
- * judged->scan.status. Allocates by raw_take(); reentrant. */
+/* Fills `judged`, which must be zeroed up to `findings`. A scan that ran out of memory, or whose source failed once a
+ * format was known, is judged as the opaque model it is ("memory", "unreadable"); a source that failed before that
+ * leaves only judged->scan.status. Allocates by raw_take(); reentrant. */
 void judge_source(const struct judge_request *request, struct judged *judged);
 
-/* The other model that an edge leads to: the target of a DEPEND, or the first string argument of a call of a loader; NULL when
- * it cannot be told. */
+/* The other model that an edge leads to: the target of a DEPEND, or the first string argument of a call of a loader;
+ * NULL when it cannot be told. */
 const char *finding_target(const struct finding *finding);
 
 #endif

@@ -65,8 +65,8 @@ static bool is_commit(const struct part *part)
     return true;
 }
 
-/* huggingface_hub/file_download.py, repo_folder_name(): "models--org--name", "datasets--org--name". Writes "hf:org/name" or
- * "hf:datasets/org/name". */
+/* huggingface_hub/file_download.py, repo_folder_name(): "models--org--name", "datasets--org--name". Writes
+ * "hf:org/name" or "hf:datasets/org/name". */
 static bool repository_name(const struct part *part, char *id, size_t size)
 {
     static const struct {
@@ -91,8 +91,8 @@ static bool repository_name(const struct part *part, char *id, size_t size)
     return false;
 }
 
-/* models--ORG--NAME/snapshots/COMMIT/INSIDE, or blobs and refs beside it. The outermost such folder counts: a repository may
- * hold folders that are named like another one's. */
+/* models--ORG--NAME/snapshots/COMMIT/INSIDE, or blobs and refs beside it. The outermost such folder counts: a
+ * repository may hold folders that are named like another one's. */
 static bool identify_hub(const char *path, struct model_identity *identity)
 {
     const char *at = path;
@@ -115,7 +115,7 @@ static bool identify_hub(const char *path, struct model_identity *identity)
     return false;
 }
 
-/* A part of a hub name as transformers writes it for Python (dynamic_module_utils.py, _sanitize_module_name), undone. */
+/* A part of a hub name as transformers writes it for Python (dynamic_module_utils.py), undone. */
 static bool append_unsanitized(char *id, size_t size, const struct part *part)
 {
     static const struct {
@@ -194,25 +194,43 @@ static bool starts(const char *name, const char *start)
     return strncmp(name, start, strlen(start)) == 0;
 }
 
-/* Files that only a model's own configs have beside them, and configs that only models have. Left out are names that other
- * data bears as well: .pkl, .msgpack, .npz, a .bin or .h5 of any name, config.json. */
+/* Files that only a model's own configs have beside them, and configs that only models have. Left out are names that
+ * other data bears as well: .pkl, .msgpack, .npz, a .bin or .h5 of any name, config.json. */
 static bool marks_model(const char *name)
 {
     static const char *const endings[] = {
-        ".safetensors", ".gguf",   ".pt",     ".pth",        ".ckpt",           ".onnx",          ".keras",
-        ".joblib",      ".nemo",   ".tflite", ".skops",      ".mlmodel",        ".llamafile",     ".weights.h5",
-        ".index.json",
+        ".safetensors", ".gguf",   ".pt",    ".pth",     ".ckpt",      ".onnx",       ".keras",      ".joblib",
+        ".nemo",        ".tflite", ".skops", ".mlmodel", ".llamafile", ".weights.h5", ".index.json",
     };
     static const char *const names[] = {
-        "adapter_config.json",   "tokenizer_config.json",    "generation_config.json",        "preprocessor_config.json",
-        "processor_config.json", "model_index.json",         "modular_model_index.json",      "sentence_bert_config.json",
-        "open_clip_config.json", "chat_template.json",       "config_sentence_transformers.json", "saved_model.pb",
-        "flax_model.msgpack",    "tf_model.h5",              "model.h5",                      "MLmodel",
+        "adapter_config.json",
+        "tokenizer_config.json",
+        "generation_config.json",
+        "preprocessor_config.json",
+        "processor_config.json",
+        "model_index.json",
+        "modular_model_index.json",
+        "sentence_bert_config.json",
+        "open_clip_config.json",
+        "chat_template.json",
+        "config_sentence_transformers.json",
+        "saved_model.pb",
+        "flax_model.msgpack",
+        "tf_model.h5",
+        "model.h5",
+        "MLmodel",
     };
     /* With .bin: pytorch_model.bin, diffusion_pytorch_model.fp16.bin, model-00001-of-00002.bin, ... */
     static const char *const binaries[] = {
-        "pytorch_model", "adapter_model", "diffusion_pytorch_model", "model", "open_clip_pytorch_model", "training_args",
-        "pytorch_lora_weights", "consolidated", "optimizer",
+        "pytorch_model",
+        "adapter_model",
+        "diffusion_pytorch_model",
+        "model",
+        "open_clip_pytorch_model",
+        "training_args",
+        "pytorch_lora_weights",
+        "consolidated",
+        "optimizer",
     };
 
     for (size_t i = 0; i < sizeof(endings) / sizeof(*endings); i++)

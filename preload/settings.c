@@ -48,8 +48,8 @@ static const char *error_text(long error)
     }
 }
 
-/* File systems without Unix permissions of their own show all files as writable by all: Windows drives in WSL (9P), FAT,
- * exFAT and NTFS. Their bits say nothing. */
+/* File systems without Unix permissions of their own show all files as writable by all: Windows drives in WSL (9P),
+ * FAT, exFAT and NTFS. Their bits say nothing. */
 static bool modes_are_made_up(int fd)
 {
     static const long types[] = {0x01021997 /* 9P */, 0x4d44 /* FAT */, 0x2011bab0 /* exFAT */, 0x7366746e /* NTFS */};

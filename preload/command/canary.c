@@ -118,8 +118,8 @@ int program_canary(const struct program *program, const char *library, const cha
     while (waitpid(child, &status, 0) < 0 && errno == EINTR)
         ;
     int verdict = ended ? canary_verdict(program->executable, library, output, status)
-                        : command_error(EXIT_OWN_FAILURE, "run", "%s did not load within %d seconds", program->executable,
-                                        CANARY_SECONDS);
+                        : command_error(EXIT_OWN_FAILURE, "run", "%s did not load within %d seconds",
+                                        program->executable, CANARY_SECONDS);
     free(output);
     return verdict;
 }

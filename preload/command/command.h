@@ -19,7 +19,8 @@ int command_error(int status, const char *verb, const char *format, ...) __attri
 /* The same with a pointer to the verb's --help. */
 int command_usage(int status, const char *verb, const char *format, ...) __attribute__((format(printf, 3, 4)));
 
-/* Loads the policy as the library would: the site's, then `file` (NULL: none). NULL after "guard VERB: FILE:LINE:COLUMN: MESSAGE". */
+/* Loads the policy as the library would: the site's, then `file` (NULL: none). NULL after "guard VERB:
+ * FILE:LINE:COLUMN: MESSAGE". */
 struct policy *command_load_policy(const char *verb, const char *file);
 void command_print_fault(const char *verb, const struct policy_fault *fault);
 

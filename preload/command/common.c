@@ -92,7 +92,12 @@ char *command_absolute(const char *path)
 /* Length of the UTF-8 sequence of a printable character at `text`, or 0. */
 static size_t visible_sequence(const unsigned char *text)
 {
-    size_t length = text[0] < 0x80 ? 1 : text[0] < 0xC2 ? 0 : text[0] < 0xE0 ? 2 : text[0] < 0xF0 ? 3 : text[0] < 0xF5 ? 4 : 0;
+    size_t length = text[0] < 0x80   ? 1
+                    : text[0] < 0xC2 ? 0
+                    : text[0] < 0xE0 ? 2
+                    : text[0] < 0xF0 ? 3
+                    : text[0] < 0xF5 ? 4
+                                     : 0;
 
     if (text[0] < 0x20 || text[0] == 0x7F)
         return 0;

@@ -16,16 +16,15 @@ static const struct {
     {"policy", command_policy},
 };
 
-static const char help[] =
-    "Usage: guard VERB [OPTION...] [ARGUMENT...]\n"
-    "\n"
-    "Judges machine learning models, pickles and their configs when they are loaded.\n"
-    "\n"
-    "  run [OPTION...] -- COMMAND...   start a program under the guard\n"
-    "  scan [OPTION...] PATH...        judge files at rest, folders recursively\n"
-    "  policy VERB ...                 show, check, explain or extend a policy\n"
-    "\n"
-    "`guard VERB --help` says more; so does guard(1).\n";
+static const char help[] = "Usage: guard VERB [OPTION...] [ARGUMENT...]\n"
+                           "\n"
+                           "Judges machine learning models, pickles and their configs when they are loaded.\n"
+                           "\n"
+                           "  run [OPTION...] -- COMMAND...   start a program under the guard\n"
+                           "  scan [OPTION...] PATH...        judge files at rest, folders recursively\n"
+                           "  policy VERB ...                 show, check, explain or extend a policy\n"
+                           "\n"
+                           "`guard VERB --help` says more; so does guard(1).\n";
 
 int main(int argc, char **argv)
 {

@@ -95,7 +95,8 @@ static int policy_check(int argc, char **argv)
 
 int policy_option(int argc, char **argv, const char **file)
 {
-    static const struct option options[] = {{"policy", required_argument, NULL, 'p'}, {"help", no_argument, NULL, 'h'}, {0}};
+    static const struct option options[] = {
+        {"policy", required_argument, NULL, 'p'}, {"help", no_argument, NULL, 'h'}, {0}};
 
     opterr = 0;
     optind = 1;

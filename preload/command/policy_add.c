@@ -66,9 +66,9 @@ static bool is_sha256(const char *text)
 static int request_read(struct request *request, int argc, char **argv)
 {
     static const struct option options[] = {
-        {"to", required_argument, NULL, 't'},     {"model", required_argument, NULL, 'm'},
-        {"path", required_argument, NULL, 'p'},   {"sha256", required_argument, NULL, 's'},
-        {"why", required_argument, NULL, 'w'},    {0},
+        {"to", required_argument, NULL, 't'},   {"model", required_argument, NULL, 'm'},
+        {"path", required_argument, NULL, 'p'}, {"sha256", required_argument, NULL, 's'},
+        {"why", required_argument, NULL, 'w'},  {0},
     };
 
     opterr = 0;
@@ -118,8 +118,8 @@ static int request_read(struct request *request, int argc, char **argv)
     return -1;
 }
 
-/* Replaces `file`, or what it is a link to, by `text` in one step: a program that starts now reads the old or the new one.
- * False with errno. */
+/* Replaces `file`, or what it is a link to, by `text` in one step: a program that starts now reads the old or the new
+ * one. False with errno. */
 static bool file_replace(const char *file, const char *text, const struct stat *old)
 {
     char *real = realpath(file, NULL);
@@ -172,8 +172,8 @@ static bool text_loads(const char *file, const char *text)
     return policy != NULL;
 }
 
-/* Two that add at the same time would lose one rule. The folder is what they have in common, as the file is replaced; where
- * folders cannot be locked (some network file systems) it stays at that. The descriptor, or -1. */
+/* Two that add at the same time would lose one rule. The folder is what they have in common, as the file is replaced;
+ * where folders cannot be locked (some network file systems) it stays at that. The descriptor, or -1. */
 static int folder_lock(const char *file)
 {
     char *real = realpath(file, NULL), *folder = real ? real : command_absolute(file), *slash = strrchr(folder, '/');

@@ -11,8 +11,8 @@ int policy_add(int argc, char **argv);
 /* Reads `--policy FILE` and --help; optind is then at the first argument. -1 to go on, else the exit status. */
 int policy_option(int argc, char **argv, const char **file);
 
-/* Writes {"file": ..., "policy": TEXT}, with a comma, of a policy that has just been loaded. A file that is not there is
- * nothing unless `needed`. False, said on stderr, when it cannot be read. */
+/* Writes {"file": ..., "policy": TEXT}, with a comma, of a policy that has just been loaded. A file that is not there
+ * is nothing unless `needed`. False, said on stderr, when it cannot be read. */
 bool policy_print_file(const char *file, bool needed);
 
 /* The whole of `file`, malloc'd and NUL-terminated, or NULL with errno. */

@@ -95,8 +95,8 @@ int program_find(const char *name, struct program *program)
 
     if (error == 0)
         return 0;
-    return command_error(error == ENOENT || error == ENOTDIR ? EXIT_NOT_FOUND : EXIT_NOT_EXECUTABLE, "run", "%s: %s", name,
-                         strerror(error));
+    return command_error(error == ENOENT || error == ENOTDIR ? EXIT_NOT_FOUND : EXIT_NOT_EXECUTABLE, "run", "%s: %s",
+                         name, strerror(error));
 }
 
 static int refuse(const char *path, const char *why)
@@ -131,7 +131,8 @@ static bool linker_read(int fd, const ElfW(Ehdr) *header, char linker[PATH_MAX])
         if (segments[i].p_type != PT_INTERP)
             continue;
         size_t length = segments[i].p_filesz;
-        if (length < 2 || length > PATH_MAX || pread(fd, linker, length, (off_t)segments[i].p_offset) != (ssize_t)length)
+        if (length < 2 || length > PATH_MAX ||
+            pread(fd, linker, length, (off_t)segments[i].p_offset) != (ssize_t)length)
             return false;
         return linker[length - 1] == '\0';
     }
@@ -151,17 +152,20 @@ static int check_elf(const char *path, int fd)
     if (fstat(fd, &status) < 0)
         return refuse(path, strerror(errno));
     if (gains_privileges(fd, &status))
-        return refuse(path, "the program gains privileges (set-user-ID, set-group-ID or capabilities), so the system ignores "
-                            "LD_PRELOAD for it");
+        return refuse(path,
+                      "the program gains privileges (set-user-ID, set-group-ID or capabilities), so the system ignores "
+                      "LD_PRELOAD for it");
     if (!linker_read(fd, &header, linker))
         return refuse(path, "the program is damaged");
     if (linker[0] == '\0')
         return refuse(path, "the program is statically linked: no guard can be preloaded into it");
     const char *slash = strrchr(linker, '/');
     if (strncmp(slash ? slash + 1 : linker, "ld-linux", 8) != 0)
-        return command_error(EXIT_OWN_FAILURE, "run",
-                             "%s: the program runs on another C library than glibc (its linker is %s): the guard cannot load "
-                             "into it", path, linker);
+        return command_error(
+            EXIT_OWN_FAILURE, "run",
+            "%s: the program runs on another C library than glibc (its linker is %s): the guard cannot load "
+            "into it",
+            path, linker);
     return 0;
 }
 
@@ -176,7 +180,7 @@ static bool script_split(char line[SCRIPT_LINE + 1], char **interpreter, char **
     return **interpreter != '\0';
 }
 
-/* The program that env will start for the "#!" argument `words`: the first that is neither an option nor an assignment. */
+/* The program that env will start for the "#!" argument `words`: the first that is no option and no assignment. */
 static void env_target(char *words, char name[PATH_MAX])
 {
     name[0] = '\0';

@@ -25,7 +25,8 @@ static const char help[] =
     "  --quiet         no lines for people on stderr\n"
     "  -h, --help      show this\n"
     "\n"
-    "Exit status: COMMAND's; 125 if the guard cannot work, 126 if COMMAND cannot be executed, 127 if it is not found.\n";
+    "Exit status: COMMAND's; 125 if the guard cannot work, 126 if COMMAND cannot be executed, 127 if it is not "
+    "found.\n";
 
 struct request {
     const char *mode, *policy, *log;
@@ -61,7 +62,8 @@ static int options_read(struct request *request, int argc, char **argv)
             request->policy = optarg;
             break;
         case OPTION_LOCK:
-            return command_error(EXIT_OWN_FAILURE, "run", "this version cannot check a lock file yet, so nothing was started");
+            return command_error(EXIT_OWN_FAILURE, "run",
+                                 "this version cannot check a lock file yet, so nothing was started");
         case OPTION_LOG:
             request->log = optarg;
             break;
@@ -104,7 +106,8 @@ static int check_policy(struct request *request)
     bool held = policy_locked(policy) && policy_mode(policy) != MODE_AUDIT && mode && strcmp(mode, "enforce") != 0;
     policy_free(policy);
     if (held)
-        return command_error(EXIT_OWN_FAILURE, "run", "the site's policy is locked and does not allow the mode \"%s\"", mode);
+        return command_error(EXIT_OWN_FAILURE, "run", "the site's policy is locked and does not allow the mode \"%s\"",
+                             mode);
     return 0;
 }
 

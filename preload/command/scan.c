@@ -99,7 +99,8 @@ static int options_read(struct request *request, int argc, char **argv)
         switch (option) {
         case OPTION_FORMAT:
             if (strcmp(optarg, "json") != 0 && strcmp(optarg, "text") != 0)
-                return command_usage(EXIT_USAGE, "scan", "the formats of this version are text and json, not \"%s\"", optarg);
+                return command_usage(EXIT_USAGE, "scan", "the formats of this version are text and json, not \"%s\"",
+                                     optarg);
             request->options.json = strcmp(optarg, "json") == 0;
             break;
         case OPTION_POLICY:
@@ -111,7 +112,8 @@ static int options_read(struct request *request, int argc, char **argv)
         case OPTION_JOBS:
             request->jobs = number_read(optarg, JOBS_MAX);
             if (request->jobs == 0)
-                return command_usage(EXIT_USAGE, "scan", "--jobs takes a number from 1 to %u, not \"%s\"", JOBS_MAX, optarg);
+                return command_usage(EXIT_USAGE, "scan", "--jobs takes a number from 1 to %u, not \"%s\"", JOBS_MAX,
+                                     optarg);
             break;
         case OPTION_STRICT:
             request->strict = true;

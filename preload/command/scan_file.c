@@ -128,7 +128,7 @@ static const char *file_open(struct subject_file *file, const char *path)
     return NULL;
 }
 
-/* --- Words --------------------------------------------------------------------------------------------------------- */
+/* --- Words --- */
 
 static const char *verdict_name(enum scan_verdict verdict)
 {
@@ -285,8 +285,8 @@ static void text_lines(const struct scan_options *options, const struct judged *
         fprintf(out, "      and %zu more, none worse\n", judged->omitted);
 }
 
-static void print(const struct scan_options *options, struct scan_work *work, const char *path, enum scan_verdict verdict,
-                  const char *error, FILE *out)
+static void print(const struct scan_options *options, struct scan_work *work, const char *path,
+                  enum scan_verdict verdict, const char *error, FILE *out)
 {
     if (options->json)
         json_line(work, path, verdict, error, out);
@@ -313,14 +313,15 @@ struct scan_outcome scan_file(const struct scan_options *options, struct scan_wo
             .policy = options->policy,
             .source = {.pread = file_pread, .context = &file, .size = file.size},
             .in_model_root = scan_config_name(file.absolute) && model_in_root(file.absolute),
-            .subject = {
-                .moment = MOMENT_REST,
-                .path = file.absolute[0] != '\0' ? file.absolute : NULL,
-                .model = file.model.id[0] != '\0' ? file.model.id : NULL,
-                .revision = file.model.revision[0] != '\0' ? file.model.revision : NULL,
-                .sha256 = file_sha256,
-                .sha256_context = &file,
-            },
+            .subject =
+                {
+                    .moment = MOMENT_REST,
+                    .path = file.absolute[0] != '\0' ? file.absolute : NULL,
+                    .model = file.model.id[0] != '\0' ? file.model.id : NULL,
+                    .revision = file.model.revision[0] != '\0' ? file.model.revision : NULL,
+                    .sha256 = file_sha256,
+                    .sha256_context = &file,
+                },
         };
         judge_source(&request, &work->judged);
         outcome.verdict = (enum scan_verdict)work->judged.worst;

@@ -8,7 +8,7 @@
 
 struct scan_options {
     const struct policy *policy;
-    bool json;   /* else text */
+    bool json; /* else text */
     bool colour;
 };
 
@@ -26,8 +26,8 @@ struct scan_work {
     char line[2u << 20]; /* of JSON: room for JUDGED_FINDINGS findings whose every byte needs an escape */
 };
 
-/* Judges `path` ("-": standard input) and writes what there is to say to `out`: in text nothing for a file that is no model,
- * in JSON always one line. */
+/* Judges `path` ("-": standard input) and writes what there is to say to `out`: in text nothing for a file that is no
+ * model, in JSON always one line. */
 struct scan_outcome scan_file(const struct scan_options *options, struct scan_work *work, const char *path, FILE *out);
 
 /* Writes the line of a file that could not be judged, for a reason of our own. */

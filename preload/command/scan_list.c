@@ -23,7 +23,8 @@ static void add(struct scan_list *list, char *path, int error)
         free(list->items);
         list->items = items;
     }
-    list->items[list->count++] = (struct scan_item){.path = path, .error = error ? command_copy(strerror(error)) : NULL};
+    list->items[list->count++] =
+        (struct scan_item){.path = path, .error = error ? command_copy(strerror(error)) : NULL};
 }
 
 static int by_name(const void *a, const void *b)

@@ -13,8 +13,8 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-/* Worker w judges files w, w + jobs, w + 2 jobs ...; the parent reads the workers in turn, so results come in order and a
- * fast worker waits in write() instead of piling results up. */
+/* Worker w judges files w, w + jobs, w + 2 jobs ...; the parent reads the workers in turn, so results come in order and
+ * a fast worker waits in write() instead of piling results up. */
 struct worker {
     pid_t pid; /* 0: there is none */
     FILE *results;
@@ -123,7 +123,8 @@ static const char *worker_end(struct worker *worker)
     if (worker->pid <= 0)
         snprintf(reason, sizeof(reason), "no process could be started to judge it");
     else if (WIFSIGNALED(status))
-        snprintf(reason, sizeof(reason), "judging it ended in signal %d (%s)", WTERMSIG(status), strsignal(WTERMSIG(status)));
+        snprintf(reason, sizeof(reason), "judging it ended in signal %d (%s)", WTERMSIG(status),
+                 strsignal(WTERMSIG(status)));
     else
         snprintf(reason, sizeof(reason), "judging it ended early (status %d)", WEXITSTATUS(status));
     *worker = (struct worker){0};

@@ -1,5 +1,5 @@
-/* Fuzzes the JSON reader itself, and through it nothing else. Promises checked: a text that comes in dribs tells the same as
- * one that comes at once; depth and lengths keep their limits; an end comes again. */
+/* Fuzzes the JSON reader itself, and through it nothing else. Promises checked: a text that comes in dribs tells the
+ * same as one that comes at once; depth and lengths keep their limits; an end comes again. */
 #include "../../analyzer/arena.h"
 #include "../../analyzer/json.h"
 

@@ -1,4 +1,4 @@
-/* What configs say: every kind of key, in the file where it means something, and ordinary configs, which say nothing. */
+/* What configs say: every kind of key, in the file where it means something, and ordinary ones, which say nothing. */
 #include "../../analyzer/scan.h"
 #include "unit.h"
 
@@ -26,9 +26,10 @@ static enum scan_answer listen(void *context, const struct effect *effect)
 
     (void)context;
     effect_render_arguments(effect, arguments, sizeof(arguments));
-    told_length += (size_t)snprintf(told + told_length, sizeof(told) - told_length, "%s %s(%s)%s%s in %s\n",
-                                    effect_kind_name(effect->kind), effect->name, arguments, effect->revision ? " at " : "",
-                                    effect->revision ? effect->revision : "", effect->field ? effect->field : "-");
+    told_length +=
+        (size_t)snprintf(told + told_length, sizeof(told) - told_length, "%s %s(%s)%s%s in %s\n",
+                         effect_kind_name(effect->kind), effect->name, arguments, effect->revision ? " at " : "",
+                         effect->revision ? effect->revision : "", effect->field ? effect->field : "-");
     return SCAN_GO_ON;
 }
 
@@ -85,7 +86,8 @@ static void test_edges(void)
     says("a tokenizer from elsewhere", "adapter_config.json", "{\"tokenizer_name_or_path\": \"org/tok\"}",
          "depend org/tok(...) in tokenizer_name_or_path\n");
     says("where it was saved from is no edge", "config.json",
-         "{\"_name_or_path\": \"org/x\", \"vision_config\": {\"_name_or_path\": \"org/y\"}, \"name_or_path\": \"z\"}", "");
+         "{\"_name_or_path\": \"org/x\", \"vision_config\": {\"_name_or_path\": \"org/y\"}, \"name_or_path\": \"z\"}",
+         "");
     says("backbones of the hub", "config.json",
          "{\"backbone\": \"resnet50\", \"b\": {\"backbone\": \"org/b\"}, \"architecture\": \"hf-hub:org/c@v1\"}",
          "depend org/b(...) in b.backbone\ndepend hf-hub:org/c(...) at v1 in architecture\n");
@@ -109,11 +111,13 @@ static void test_code(void)
     says("a pipeline's own file", "model_index.json", "{\"_class_name\": [\"pipeline\", \"Mine\"]}",
          "code custom-pipeline(\"pipeline.Mine\") in _class_name[0]\n");
     says("an ordinary pipeline", "model_index.json",
-         "{\"_class_name\": \"SD\", \"_diffusers_version\": \"0.1\", \"unet\": [\"diffusers\", \"U\"], \"x\": [null, null], "
+         "{\"_class_name\": \"SD\", \"_diffusers_version\": \"0.1\", \"unet\": [\"diffusers\", \"U\"], \"x\": [null, "
+         "null], "
          "\"s\": [1, 2], \"f\": true}",
          "import diffusers.U(...) in unet[0]\n");
     says("kernels of the hub", "config.json",
-         "{\"attn_implementation\": {\"text_config\": \"org/k@v1:fn\", \"v\": \"sdpa\"}, \"_attn_implementation\": \"eager\"}",
+         "{\"attn_implementation\": {\"text_config\": \"org/k@v1:fn\", \"v\": \"sdpa\"}, \"_attn_implementation\": "
+         "\"eager\"}",
          "code hub-kernel(\"org/k@v1:fn\") in attn_implementation.text_config\n"
          "depend org/k(...) at v1 in attn_implementation.text_config\n");
     says("keys that only attacks use", "config.json",
@@ -130,24 +134,26 @@ static void test_code(void)
 static void test_names(void)
 {
     says("a class of a library", "adapter_config.json",
-         "{\"auto_mapping\": {\"base_model_class\": \"M\", \"parent_library\": \"my.lib\"}, \"megatron_core\": \"m.core\"}",
+         "{\"auto_mapping\": {\"base_model_class\": \"M\", \"parent_library\": \"my.lib\"}, \"megatron_core\": "
+         "\"m.core\"}",
          "import my.lib.M(...) in auto_mapping.parent_library\nimport m.core(...) in megatron_core\n");
     says("a dotted class is one qualified name", "adapter_config.json",
          "{\"auto_mapping\": {\"parent_library\": \"os\", \"base_model_class\": \"path.join\"}}",
          "import os:path.join(...) in auto_mapping.parent_library\n");
-    says("a library without a class is imported", "adapter_config.json", "{\"auto_mapping\": {\"parent_library\": \"os\"}}",
-         "import os(...) in auto_mapping.parent_library\n");
+    says("a library without a class is imported", "adapter_config.json",
+         "{\"auto_mapping\": {\"parent_library\": \"os\"}}", "import os(...) in auto_mapping.parent_library\n");
     says("_target_ is called", "x.json", "{\"a\": [{\"_target_\": \"os.system\", \"command\": \"id\"}]}",
          "call os.system(...) in a[0]._target_\n");
     says("activations are called when they are dotted", "config.json",
-         "{\"activation_fn\": \"gelu\", \"a\": {\"activation_fn\": \"torch.nn.Tanh\"}, \"activation_function\": \"a..b\"}",
+         "{\"activation_fn\": \"gelu\", \"a\": {\"activation_fn\": \"torch.nn.Tanh\"}, \"activation_function\": "
+         "\"a..b\"}",
          "call torch.nn.Tanh() in a.activation_fn\n");
     says("modules of sentence-transformers", "modules.json",
          "[{\"idx\": 0, \"path\": \"\", \"type\": \"sentence_transformers.models.Transformer\"}, "
          "{\"path\": \"../x\", \"type\": \"custom.T\"}]",
          "read ../x(...) in [1].path\nimport custom.T(...) in [1].type\n");
-    says("steps of a policy", "policy_preprocessor.json", "{\"steps\": [{\"class\": \"a.B\"}, {\"registry_name\": \"c\"}]}",
-         "import a.B(...) in steps[0].class\n");
+    says("steps of a policy", "policy_preprocessor.json",
+         "{\"steps\": [{\"class\": \"a.B\"}, {\"registry_name\": \"c\"}]}", "import a.B(...) in steps[0].class\n");
 }
 
 static void test_paths(void)
@@ -157,29 +163,32 @@ static void test_paths(void)
          "\"c\": \"x/../../y\", \"d\": \"..x/y..\", \"auto_map\": \"z\"}}",
          "read /abs(...) in weight_map.b\nread x/../../y(...) in weight_map.c\n");
     says("vocabularies", "tokenizer_config.json",
-         "{\"vocab_file\": \"/etc/passwd\", \"merges_file\": \"merges.txt\", \"tokenizer_file\": \"/home/author/t.json\", "
+         "{\"vocab_file\": \"/etc/passwd\", \"merges_file\": \"merges.txt\", \"tokenizer_file\": "
+         "\"/home/author/t.json\", "
          "\"fast_tokenizer_files\": [\"tokenizer.4.json\", \"..\"]}",
          "read /etc/passwd(...) in vocab_file\nread ..(...) in fast_tokenizer_files[1]\n");
 }
 
 static void test_templates(void)
 {
-    static const char ordinary[] =
-        "{\"chat_template\": \"{% for m in messages | selectattr('role') %}{{ m['content'] | trim | attr('x') }}{{ '<__media__>' }}"
-        "{{ raise_exception('a|b') }}{% endfor %}\"}";
+    static const char ordinary[] = "{\"chat_template\": \"{% for m in messages | selectattr('role') %}{{ m['content'] "
+                                   "| trim | attr('x') }}{{ '<__media__>' }}"
+                                   "{{ raise_exception('a|b') }}{% endfor %}\"}";
     char *text = malloc(8192);
 
     says("an ordinary template", "tokenizer_config.json", ordinary, "");
     says("the way out of the sandbox", "tokenizer_config.json",
          "{\"chat_template\": [{\"name\": \"default\", \"template\": \"{{ ''.__class__.__mro__ }}\"}]}",
          "code template-escape(\"__class__\") in chat_template[0].template\n");
-    says("the same through attr", "tokenizer_config.json", "{\"chat_template\": \"{{ x |  attr ( '_' ~ '_class__') }}\"}",
+    says("the same through attr", "tokenizer_config.json",
+         "{\"chat_template\": \"{{ x |  attr ( '_' ~ '_class__') }}\"}",
          "code template-escape(\"|attr(\") in chat_template\n");
     says("the same with escapes", "chat_template.json", "{\"chat_template\": \"{{ x['\\\\x5f\\\\x5fclass'] }}\"}",
          "code template-escape(\"\\\\x5f\") in chat_template\n");
     bool good = true;
     for (size_t before = 1000; before < 1030; before++) {
-        snprintf(text, 8192, "{\"chat_template\": \"%0*d {{ x.__globals__ }} %0*d\", \"vocab_file\": \"v\"}", (int)before, 1, 2000, 2);
+        snprintf(text, 8192, "{\"chat_template\": \"%0*d {{ x.__globals__ }} %0*d\", \"vocab_file\": \"v\"}",
+                 (int)before, 1, 2000, 2);
         scan("/m/tokenizer_config.json", text, strlen(text));
         good = good && strcmp(told, "code template-escape(\"__globals__\") in chat_template\n") == 0;
     }
@@ -192,9 +201,11 @@ static void test_odd(void)
     says("duplicates are told of, and every reading counts", "config.json",
          "{\"auto_map\": {\"A\": \"m.C\"}, \"auto_map\": null, \"base_model_name_or_path\": \"a\", "
          "\"base_model_name_or_path\": \"b\"}",
-         "code auto_map(\"m.C\") in auto_map.A\nmalformed json-duplicate-key(...) in -\nmalformed json-duplicate-key(...) in -\n"
+         "code auto_map(\"m.C\") in auto_map.A\nmalformed json-duplicate-key(...) in -\nmalformed "
+         "json-duplicate-key(...) in -\n"
          "depend a(...) in base_model_name_or_path\ndepend b(...) in base_model_name_or_path\n");
-    says("what comes before a broken tail counts", "config.json", "{\"base_model_name_or_path\": \"a\", \"_target_\": \"b.c\", !",
+    says("what comes before a broken tail counts", "config.json",
+         "{\"base_model_name_or_path\": \"a\", \"_target_\": \"b.c\", !",
          "call b.c(...) in _target_\ndepend a(...) in base_model_name_or_path\n");
 
     struct scan_result result = scan("/m/config.json", "hello {", 7);
@@ -246,7 +257,8 @@ static void test_huge(void)
 
     told_length = 0;
     scan_run(&request, &result);
-    unit_ok(result.status == SCAN_DONE && strcmp(told, "opaque config-size(...) in -\n") == 0, "a config of a terabyte is opaque");
+    unit_ok(result.status == SCAN_DONE && strcmp(told, "opaque config-size(...) in -\n") == 0,
+            "a config of a terabyte is opaque");
     request.path = "/m/data.json";
     told_length = 0;
     scan_run(&request, &result);

@@ -39,8 +39,8 @@ static ssize_t dribble_pread(void *context, void *buffer, size_t length, uint64_
 /* A run over `data`: the events, a line each ("key a.b 'text' @offset"), into `told`. Returns the last event. */
 static enum json_event run(const char *data, size_t length, size_t step, char *told, size_t size)
 {
-    static const char *const names[] = {"failed", "finished", "{", "}", "[", "]", "key", "string", "more", "number",
-                                        "true", "false", "null"};
+    static const char *const names[] = {"failed", "finished", "{",      "}",    "[",     "]",   "key",
+                                        "string", "more",     "number", "true", "false", "null"};
     char *copy = malloc(length > 0 ? length : 1), way[256];
     size_t taken = 0, used = 0;
     memcpy(copy, data, length);
@@ -60,8 +60,8 @@ static enum json_event run(const char *data, size_t length, size_t step, char *t
         json_path(json, way, sizeof(way));
         bool text = event == JSON_KEY || event == JSON_STRING || event == JSON_STRING_MORE;
         if (used < size)
-            used += (size_t)snprintf(told + used, size - used, text ? "%s %s '%.40s'%s @%u\n" : "%s %s\n", names[event], way,
-                                     json->text, json->cut ? "..." : "", (unsigned)json->offset);
+            used += (size_t)snprintf(told + used, size - used, text ? "%s %s '%.40s'%s @%u\n" : "%s %s\n", names[event],
+                                     way, json->text, json->cut ? "..." : "", (unsigned)json->offset);
     } while (event != JSON_FAILED && event != JSON_FINISHED);
     if (json_next(json) != event)
         event = JSON_NULL; /* the end must come again */
@@ -92,11 +92,21 @@ static const struct {
     {BYTES("\"\\ud83d\\ude00 \\ud800 \\udc00\\ud800\""), true},
     {BYTES("{\"a\":1,\"a\":2}"), true},
     {BYTES("\xef\xbb\xbf{}"), true},
-    {BYTES("\xff\xfe[\0" "1\0]\0"), true},
-    {BYTES("\xfe\xff\0[\0" "1\0]"), true},
-    {BYTES("[\0" "1\0]\0"), true},
-    {BYTES("\0[\0" "1\0]"), true},
-    {BYTES("[\0\0\0" "1\0\0\0]\0\0\0"), true},
+    {BYTES("\xff\xfe[\0"
+           "1\0]\0"),
+     true},
+    {BYTES("\xfe\xff\0[\0"
+           "1\0]"),
+     true},
+    {BYTES("[\0"
+           "1\0]\0"),
+     true},
+    {BYTES("\0[\0"
+           "1\0]"),
+     true},
+    {BYTES("[\0\0\0"
+           "1\0\0\0]\0\0\0"),
+     true},
     {BYTES("\0\0\0[\0\0\0]"), true},
     {BYTES("\xff\xfe\0\0[\0\0\0]\0\0\0"), true},
     {BYTES(""), false},
@@ -150,7 +160,8 @@ static void test_table(void)
         bool good = true;
         for (size_t step = 1; step < 8; step += 3)
             good = good && run(table[i].data, table[i].length, step, told, sizeof(told)) == wanted;
-        unit_ok(good, "%zu: %s %s", i, table[i].accepted ? "accepts" : "refuses", shown(table[i].data, table[i].length));
+        unit_ok(good, "%zu: %s %s", i, table[i].accepted ? "accepts" : "refuses",
+                shown(table[i].data, table[i].length));
     }
 }
 
@@ -159,15 +170,18 @@ static void test_events(void)
     static const char text[] = "{\"a\":{\"b\":[1,\"x\",{\"c\":null}],\"d\":[]},\"e\":true}";
     static const char wanted[] =
         "{ \nkey a 'a' @1\n{ a\nkey a.b 'b' @6\n[ a.b\nnumber a.b[0]\nstring a.b[1] 'x' @13\n{ a.b[2]\n"
-        "key a.b[2].c 'c' @18\nnull a.b[2].c\n} a.b[2]\n] a.b\nkey a.d 'd' @29\n[ a.d\n] a.d\n} a\nkey e 'e' @37\ntrue e\n"
+        "key a.b[2].c 'c' @18\nnull a.b[2].c\n} a.b[2]\n] a.b\nkey a.d 'd' @29\n[ a.d\n] a.d\n} a\nkey e 'e' @37\ntrue "
+        "e\n"
         "} \nfinished \n";
 
     run(text, sizeof(text) - 1, 1000, told, sizeof(told));
     if (!unit_ok(strcmp(told, wanted) == 0, "events, ways and offsets"))
         printf("# %s", told);
     run(BYTES("{\"auto\\u005fmap\":\"\\u0000\\ud83d\\ude00\\ud800x\\/\\n\\\"\"}"), 1, told, sizeof(told));
-    if (!unit_ok(strstr(told, "key auto_map 'auto_map' @1\nstring auto_map '\xc0\x80\xf0\x9f\x98\x80\xed\xa0\x80x/\n\"' @17\n"),
-                 "escapes in keys and values"))
+    if (!unit_ok(
+            strstr(told,
+                   "key auto_map 'auto_map' @1\nstring auto_map '\xc0\x80\xf0\x9f\x98\x80\xed\xa0\x80x/\n\"' @17\n"),
+            "escapes in keys and values"))
         printf("# %s", told);
     run(BYTES("{\"a\":1,\"a\":2,\"a\":[3]}"), 2, told, sizeof(told));
     unit_ok(strstr(told, "key a 'a' @1\nnumber a\nkey a 'a' @7\nnumber a\nkey a 'a' @13\n[ a\nnumber a[0]\n] a\n"),
@@ -204,14 +218,18 @@ static void test_long_strings(void)
             good = good && json.text[json.text_length] == '\0' && json.text_length <= LIMIT_NAME + 4;
         }
         good = good && json.error == JSON_ERROR_NONE && got == before + 11 &&
-               memcmp(string + before, "\xf0\x9f\x98\x80\xed\xa0\x80\xed\xa0\x80" "b", 11) == 0;
+               memcmp(string + before,
+                      "\xf0\x9f\x98\x80\xed\xa0\x80\xed\xa0\x80"
+                      "b",
+                      11) == 0;
         arena_close(&arena);
     }
     unit_ok(good, "long strings come whole, in parts that tear no surrogate pair");
 
     size_t length = (size_t)snprintf(text, 4 * LIMIT_NAME, "{\"%0*d\": 1, \"b\": {\"c\": 2}}", 3 * LIMIT_NAME, 7);
     enum json_event event = run(text, length, 100, told, sizeof(told));
-    unit_ok(event == JSON_FINISHED && strstr(told, "'... @1\n") && strstr(told, "number b.c\n"), "a long key is cut, and forgotten");
+    unit_ok(event == JSON_FINISHED && strstr(told, "'... @1\n") && strstr(told, "number b.c\n"),
+            "a long key is cut, and forgotten");
     length = (size_t)snprintf(text, 4 * LIMIT_NAME, "{\"%0*d\n\": 1}", 3 * LIMIT_NAME, 7);
     unit_ok(run(text, length, 100, told, sizeof(told)) == JSON_FAILED, "what is cut of a key is checked all the same");
     free(text);
@@ -251,7 +269,8 @@ static void test_source_fails(void)
     bool opened = json_open(&json, &arena, &source);
     while (opened && json_next(&json) != JSON_FAILED)
         ;
-    unit_ok(opened && json.error == JSON_ERROR_IO && json.reader.error == 5, "a source that fails is no end of the text");
+    unit_ok(opened && json.error == JSON_ERROR_IO && json.reader.error == 5,
+            "a source that fails is no end of the text");
     arena_close(&arena);
 }
 
