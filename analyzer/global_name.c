@@ -36,21 +36,22 @@ bool global_name_mapped(const char *module, size_t module_length, const char *na
 static char *write_half(char *to, const char *from, size_t length)
 {
     static const char digits[] = "0123456789abcdef";
-    size_t shown = length > LIMIT_NAME ? LIMIT_NAME : length;
-    for (size_t i = 0; i < shown; i++) {
+    const char *const start = to;
+    for (size_t i = 0; i < length; i++) {
         unsigned char byte = (unsigned char)from[i];
-        if (byte < 0x20 || byte == 0x7F || byte == ':' || byte == '\\') {
-            *to++ = '\\';
-            *to++ = 'x';
-            *to++ = digits[byte >> 4];
-            *to++ = digits[byte & 15];
-        } else {
-            *to++ = (char)byte;
+        bool plain = byte >= 0x20 && byte != 0x7F && byte != ':' && byte != '\\';
+        if ((size_t)(to - start) + (plain ? 1 : 4) > LIMIT_NAME) {
+            memcpy(to, "...", 3);
+            return to + 3;
         }
-    }
-    if (shown < length) {
-        memcpy(to, "...", 3);
-        to += 3;
+        if (plain) {
+            *to++ = (char)byte;
+            continue;
+        }
+        *to++ = '\\';
+        *to++ = 'x';
+        *to++ = digits[byte >> 4];
+        *to++ = digits[byte & 15];
     }
     return to;
 }

@@ -8,11 +8,11 @@
 
 #include "limits.h"
 
-/* Room for any name: each byte of both halves may be escaped, each half may be cut. */
-#define GLOBAL_NAME_SIZE (2 * (4 * LIMIT_NAME + sizeof("...")))
+/* Room for any name, each half cut. */
+#define GLOBAL_NAME_SIZE (2 * (LIMIT_NAME + sizeof("...")))
 
 /* Writes "module.name", or "module:qual.name" when the name has dots. Controls, ':' and '\' come out as \xNN, so that no two
- * names look alike; a half longer than LIMIT_NAME is cut and ends in "...". NUL-terminates. */
+ * names look alike; a half that comes out longer than LIMIT_NAME is cut and ends in "...". NUL-terminates. */
 void global_name_write(char buffer[GLOBAL_NAME_SIZE], const char *module, size_t module_length, const char *name,
                        size_t name_length);
 

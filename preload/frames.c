@@ -194,42 +194,61 @@ unsigned frames_walk(struct frame *frames, unsigned max)
     return layout_good() ? walk(frames, max) : 0;
 }
 
-unsigned frames_codes(const void **codes, unsigned max)
+const void *frames_innermost(void)
 {
-    unsigned count = 0;
-    if (!layout_good())
-        return 0;
-    for (const void *frame = frame_first(); frame != NULL && count < max; frame = frame_back(frame)) {
-        const void *code = frame_code(frame);
-        if (code != NULL)
-            codes[count++] = code;
-    }
-    return count;
+    const void *code = NULL;
+    if (layout_good())
+        for (const void *frame = frame_first(); frame != NULL && code == NULL; frame = frame_back(frame))
+            code = frame_code(frame);
+    return code;
 }
 
-unsigned frames_count(unsigned max)
+static bool one_of(const void *code, const void *const *codes, unsigned count)
 {
-    unsigned count = 0;
-    if (!layout_good())
-        return 0;
-    for (const void *frame = frame_first(); frame != NULL && count < max; frame = frame_back(frame))
-        count += frame_code(frame) != NULL;
-    return count;
-}
-
-bool frames_any(const void *const *codes, unsigned count)
-{
-    if (!layout_good())
-        return false;
-    unsigned searched = 0;
-    for (const void *frame = frame_first(); frame != NULL && searched < FRAMES_SEARCHED; frame = frame_back(frame)) {
-        const void *code = load_pointer(frame, layout->frame_code);
-        searched++;
-        for (unsigned i = 0; i < count; i++)
-            if (code == codes[i])
-                return true;
-    }
+    for (unsigned i = 0; i < count; i++)
+        if (code == codes[i])
+            return true;
     return false;
+}
+
+/* Walks until `depth` frames of code were seen, or, if `first`, one of `codes` was met. */
+static unsigned search(const void *const *codes, unsigned count, unsigned depth, bool first, unsigned *hits)
+{
+    unsigned seen = 0;
+    *hits = 0;
+    if (!layout_good())
+        return 0;
+    for (const void *frame = frame_first(); frame != NULL && seen < depth; frame = frame_back(frame)) {
+        const void *code = frame_code(frame);
+        if (code == NULL)
+            continue;
+        if (one_of(code, codes, count)) {
+            ++*hits;
+            if (first)
+                break;
+        }
+        seen++;
+    }
+    return seen;
+}
+
+unsigned frames_count(void)
+{
+    unsigned hits;
+    return search(NULL, 0, FRAMES_SEARCHED, false, &hits);
+}
+
+unsigned frames_running(const void *const *codes, unsigned count, unsigned depth)
+{
+    unsigned hits;
+    search(codes, count, depth, false, &hits);
+    return hits;
+}
+
+unsigned frames_find(const void *const *codes, unsigned count)
+{
+    unsigned hits, at = search(codes, count, FRAMES_SEARCHED, true, &hits);
+    return hits > 0 ? at : FRAMES_SEARCHED;
 }
 
 /* Does the C API tell the same file, function and line for a frame object? */

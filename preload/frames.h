@@ -18,16 +18,19 @@ struct frame {
  * ending, or its layout is not known. Async-signal-safe, any thread, GIL held or not; allocates nothing, keeps errno. */
 unsigned frames_walk(struct frame *frames, unsigned max);
 
-/* The same walk, code objects only (for comparing identities; never to be dereferenced without the GIL). `max` may be large;
- * costs a few ns a frame. */
-unsigned frames_codes(const void **codes, unsigned max);
+/* The code object that the innermost frame runs: an identity to compare, never to be dereferenced without the GIL. NULL where
+ * frames_walk() finds nothing. */
+const void *frames_innermost(void);
 
-/* How many frames this thread has, at most `max`. */
-unsigned frames_count(unsigned max);
-
-/* Does any of the thread's frames run one of `codes`? Looks at no more than FRAMES_SEARCHED frames. */
+/* How many frames run Python code; stops at FRAMES_SEARCHED. */
 #define FRAMES_SEARCHED 4096u
-bool frames_any(const void *const *codes, unsigned count);
+unsigned frames_count(void);
+
+/* How many of the innermost `depth` frames run one of `codes`. */
+unsigned frames_running(const void *const *codes, unsigned count, unsigned depth);
+
+/* How far up, from 0, the innermost frame that runs one of `codes` stands; FRAMES_SEARCHED when none does. */
+unsigned frames_find(const void *const *codes, unsigned count);
 
 /* With the GIL held: compares a walk with the C API, once. Until it agreed the functions above return nothing. */
 void frames_check(void);

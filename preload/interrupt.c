@@ -5,8 +5,6 @@
 
 /* Signals asked for their handlers: 1 to 64 on Linux. */
 #define SIGNALS 64
-/* Frames of a handler and what it called. */
-#define HANDLER_CODES 128u
 
 /* gc.get_stats()[0]["collections"], or -1. */
 static long collections(struct py_object *gc)
@@ -55,8 +53,6 @@ static struct py_object *code_of(struct py_object *handler)
 bool interrupt_signal(void)
 {
     const struct python *python = python_api();
-    const void *codes[HANDLER_CODES];
-    unsigned count = unpickler_codes_above(codes, HANDLER_CODES);
     struct python_error error;
     bool found = false;
     python_error_save(&error);
@@ -65,8 +61,7 @@ bool interrupt_signal(void)
         struct py_object *argument = python->PyLong_FromLong(number);
         struct py_object *handler = argument != NULL ? python_call(get, argument) : NULL;
         struct py_object *code = code_of(handler);
-        for (unsigned i = 0; code != NULL && i < count; i++)
-            found = found || codes[i] == (const void *)code;
+        found = code != NULL && unpickler_runs_above(code);
         python_release(code);
         python_release(handler);
         python_release(argument);

@@ -159,55 +159,56 @@ static void prepare(void)
 
 /* --- the walk -------------------------------------------------------------------------------------------------------- */
 
-static struct native_walk walk(struct native_frame *frames, unsigned max, bool details)
+struct visit {
+    native_visitor visitor;
+    void *context;
+    unsigned max;
+    bool details;
+    bool complete; /* result */
+};
+
+static void walk(struct visit *visit)
 {
-    struct native_walk result = {0, false};
     unw_context_t context;
     unw_cursor_t cursor;
     if (unw_getcontext(&context) != 0 || unw_init_local(&cursor, &context) != 0)
-        return result;
-    for (;;) {
+        return;
+    for (unsigned seen = 0;; seen++) {
         unw_word_t ip = 0, sp = 0;
         if (unw_get_reg(&cursor, UNW_REG_IP, &ip) != 0 || ip == 0) {
-            result.complete = !guessed;
-            return result;
+            visit->complete = !guessed;
+            return;
         }
-        if (result.count == max)
-            return result;
-        struct native_frame *frame = &frames[result.count++];
-        *frame = (struct native_frame){.ip = ip};
+        if (seen == visit->max)
+            return;
+        struct native_frame frame = {.ip = ip};
         unw_proc_info_t procedure;
-        if (details && unw_get_proc_info(&cursor, &procedure) == 0) {
-            frame->start = procedure.start_ip;
-            frame->end = procedure.end_ip;
+        if (visit->details && unw_get_proc_info(&cursor, &procedure) == 0) {
+            frame.start = procedure.start_ip;
+            frame.end = procedure.end_ip;
         }
         stepping_from = ip;
         int step = unw_step(&cursor);
-        if (step <= 0) {
-            result.complete = step == 0 && !guessed;
-            return result;
-        }
-        if (unw_get_reg(&cursor, UNW_REG_SP, &sp) == 0)
-            frame->cfa = sp;
+        if (step > 0 && unw_get_reg(&cursor, UNW_REG_SP, &sp) == 0)
+            frame.cfa = sp;
+        enum native_answer answer = visit->visitor(visit->context, &frame);
+        if (step <= 0)
+            visit->complete = step == 0 && !guessed;
+        if (step <= 0 || answer == NATIVE_ENOUGH)
+            return;
     }
 }
 
-/* Apart from native_walk, and with its result in memory: what lives across the jump must not lie in registers. */
-static __attribute__((noinline)) void walk_or_abort(struct native_frame *frames, unsigned max, bool details,
-                                                    volatile struct native_walk *result)
+/* Apart from native_visit: what lives across the jump must not lie in registers. */
+static __attribute__((noinline)) void walk_or_abort(struct visit *visit)
 {
-    result->count = 0;
-    result->complete = false;
-    if (__builtin_setjmp(abort_point) != 0)
-        return;
-    struct native_walk walked = walk(frames, max, details);
-    result->count = walked.count;
-    result->complete = walked.complete;
+    if (__builtin_setjmp(abort_point) == 0)
+        walk(visit);
 }
 
-struct native_walk native_walk(struct native_frame *frames, unsigned max, bool details)
+bool native_visit(native_visitor visitor, void *context, unsigned max, bool details)
 {
-    volatile struct native_walk result = {0, false};
+    struct visit visit = {visitor, context, max, details, false};
     bool inherited;
     int saved_errno = errno;
     /* A vfork child walks on its parent's memory, lock included: leave both alone. */
@@ -217,11 +218,31 @@ struct native_walk native_walk(struct native_frame *frames, unsigned max, bool d
             unw_flush_cache(unw_local_addr_space, 0, 0);
         readable_low = readable_high = 0;
         guessed = false;
-        walk_or_abort(frames, max, details, &result);
+        walk_or_abort(&visit);
         walker_leave();
     }
     errno = saved_errno;
-    return (struct native_walk){result.count, result.complete};
+    return visit.complete;
+}
+
+struct array {
+    struct native_frame *frames;
+    unsigned count, max;
+};
+
+static enum native_answer array_add(void *context, const struct native_frame *frame)
+{
+    struct array *array = context;
+    array->frames[array->count++] = *frame;
+    return array->count < array->max ? NATIVE_GO_ON : NATIVE_ENOUGH;
+}
+
+unsigned native_walk(struct native_frame *frames, unsigned max, bool details)
+{
+    struct array array = {frames, 0, max};
+    if (max > 0)
+        native_visit(array_add, &array, max, details);
+    return array.count;
 }
 
 void native_function(uintptr_t address, uintptr_t *start, uintptr_t *end)

@@ -20,15 +20,17 @@ struct native_frame {
     uintptr_t cfa;   /* the stack pointer of its caller; 0: unknown */
 };
 
-struct native_walk {
-    unsigned count;
-    bool complete; /* the thread's first frame was reached, by unwind information alone (no guess on the way) */
-};
+enum native_answer { NATIVE_GO_ON, NATIVE_ENOUGH };
+typedef enum native_answer (*native_visitor)(void *context, const struct native_frame *frame);
 
-/* Fills at most `max` frames, innermost (the caller of native_walk) first. `details`: fill start and end as well, which
- * costs about a microsecond a frame. No frames when a walk is under way on this very thread (a signal came in).
- * Allocates nothing, keeps errno; may be called from any hook. Some 20 us for a deep Python stack. */
-struct native_walk native_walk(struct native_frame *frames, unsigned max, bool details);
+/* Visits this thread's frames, innermost (below this function) first, at most `max`. `details`: start and end are filled in as
+ * well. True: the thread's first frame was reached, by unwind information alone (no guess on the way). No frames when a walk
+ * is under way on this very thread (a signal came in). The visitor must not walk or jump. Allocates nothing, keeps errno; may
+ * be called from any hook. 0.1 us a frame, 0.4 with details. */
+bool native_visit(native_visitor visit, void *context, unsigned max, bool details);
+
+/* The same into an array. Returns how many. */
+unsigned native_walk(struct native_frame *frames, unsigned max, bool details);
 
 /* Where the function that holds `address` starts and ends by its unwind information; both 0 when there is none. */
 void native_function(uintptr_t address, uintptr_t *start, uintptr_t *end);

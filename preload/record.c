@@ -75,7 +75,7 @@ static void put_stacks(struct json_out *out, const struct record *record)
     json_out_close_array(out);
     json_out_array(out, "native");
     struct native_frame native[24];
-    unsigned count = record->native ? native_walk(native, sizeof native / sizeof native[0], false).count : 0;
+    unsigned count = record->native ? native_walk(native, sizeof native / sizeof native[0], false) : 0;
     for (unsigned i = 0; i < count; i++) {
         struct native_symbol name = native_name(native[i].ip);
         if (!name.object || !strcmp(name.object, environment.library))

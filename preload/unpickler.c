@@ -10,10 +10,9 @@
 
 #include <string.h>
 
-/* Deep enough for an unpickler under a web framework's middlewares; a deeper stack counts as not walked to its end. */
-#define WALK_MAX 384u
-/* Python frames looked at; the recursion limit is 1000. */
-#define CODES_MAX 1024u
+/* Deep enough for any recursion that Python allows (some 8 frames of C a level); a deeper stack counts as not walked to its
+ * end. */
+#define WALK_MAX 16384u
 /* How far above the unpickler a cache's own code may stand: inductor's and joblib's are 2 to 5 frames up. */
 #define CACHE_FRAMES 6u
 
@@ -70,7 +69,7 @@ static bool pure_runs(void)
 {
     const void *const *codes;
     unsigned count = unpickler_pure_codes(&codes);
-    return count > 0 && frames_any(codes, count);
+    return count > 0 && frames_find(codes, count) < FRAMES_SEARCHED;
 }
 
 bool unpickler_inside(struct unpickler_info *info)
@@ -108,30 +107,34 @@ struct stacks {
     bool complete;    /* there are no others */
 };
 
+struct counting {
+    struct stacks *stacks;
+    bool before; /* the frame below was an unpickler's */
+};
+
 /* A `load` and the function that was called from Python stand side by side and are one unpickler. */
+static enum native_answer count_unpickler(void *context, const struct native_frame *frame)
+{
+    struct counting *counting = context;
+    bool now = unpickler_is(frame->ip);
+    if (now && !counting->before) {
+        counting->stacks->c++;
+        counting->stacks->frame = frame->cfa;
+    }
+    counting->before = now;
+    return NATIVE_GO_ON;
+}
+
 static struct stacks stacks_look(void)
 {
     struct stacks stacks = {0, 0, 0, false};
-    struct native_frame frames[WALK_MAX];
-    if (unpickler_known()) {
-        struct native_walk walk = native_walk(frames, WALK_MAX, false);
-        bool before = false;
-        for (unsigned i = 0; i < walk.count; i++) {
-            bool now = unpickler_is(frames[i].ip);
-            if (now && !before) {
-                stacks.c++;
-                stacks.frame = frames[i].cfa;
-            }
-            before = now;
-        }
-        stacks.complete = walk.complete;
-    }
+    struct counting counting = {&stacks, false};
     const void *const *pure;
-    const void *codes[CODES_MAX];
-    unsigned pure_count = unpickler_pure_codes(&pure), count = pure_count > 0 ? frames_codes(codes, CODES_MAX) : 0;
-    for (unsigned i = 0; i < count; i++)
-        for (unsigned k = 0; k < pure_count; k++)
-            stacks.pure += codes[i] == pure[k];
+    if (unpickler_known())
+        stacks.complete = native_visit(count_unpickler, &counting, WALK_MAX, false);
+    unsigned pure_count = unpickler_pure_codes(&pure);
+    if (pure_count > 0)
+        stacks.pure = frames_running(pure, pure_count, FRAMES_SEARCHED);
     return stacks;
 }
 
@@ -162,42 +165,38 @@ bool unpickler_prove(struct unpickler_info *info)
     return true;
 }
 
-/* Is importlib's code among the Python frames that came since the innermost unpickler? Those of the one in Python are
- * told by its own code, those of the C one by how many frames there were. */
-static bool importing_in_python(void)
+/* The Python frames that came since the innermost unpickler. */
+static unsigned frames_above(void)
 {
-    const void *codes[CODES_MAX], *const *pure;
-    unsigned pure_count = unpickler_pure_codes(&pure), count = frames_codes(codes, CODES_MAX);
-    unsigned below = word_depth(guard_thread.unpickler_origin), above = count > below ? count - below : 0;
-    if (importer_code() == NULL || count == CODES_MAX)
-        return false;
-    for (unsigned i = 0; i < above; i++) {
-        for (unsigned k = 0; k < pure_count; k++)
-            if (codes[i] == pure[k])
-                return false;
-        if (codes[i] == importer_code())
-            return true;
-    }
-    return false;
+    const void *const *pure;
+    unsigned count = frames_count(), below = word_depth(guard_thread.unpickler_origin);
+    unsigned above = count > below ? count - below : 0, pure_count = unpickler_pure_codes(&pure);
+    unsigned to_pure = pure_count > 0 ? frames_find(pure, pure_count) : FRAMES_SEARCHED;
+    return to_pure < above ? to_pure : above;
+}
+
+struct importing {
+    bool found;
+};
+
+static enum native_answer find_importer(void *context, const struct native_frame *frame)
+{
+    struct importing *importing = context;
+    importing->found = importer_is(frame->ip);
+    return importing->found || unpickler_is(frame->ip) ? NATIVE_ENOUGH : NATIVE_GO_ON;
 }
 
 bool unpickler_importing(void)
 {
-    struct native_frame frames[WALK_MAX];
-    struct native_walk walk = native_walk(frames, WALK_MAX, false);
-    for (unsigned i = 0; i < walk.count; i++) {
-        if (unpickler_is(frames[i].ip))
-            break;
-        if (importer_is(frames[i].ip))
-            return true;
-    }
-    return importing_in_python();
+    struct importing importing = {false};
+    const void *code = importer_code();
+    native_visit(find_importer, &importing, WALK_MAX, false);
+    return importing.found || (code != NULL && frames_running(&code, 1, frames_above()) > 0);
 }
 
-unsigned unpickler_codes_above(const void **codes, unsigned max)
+bool unpickler_runs_above(const void *code)
 {
-    unsigned count = frames_codes(codes, max), below = word_depth(guard_thread.unpickler_origin);
-    return count > below ? count - below : 0;
+    return frames_running(&code, 1, frames_above()) > 0;
 }
 
 /* --- whose bytes ----------------------------------------------------------------------------------------------------- */
@@ -321,7 +320,6 @@ static enum origin origin_of_caller(bool pure, bool talked, int *descriptor)
 
 enum origin unpickler_resolving_afresh(void)
 {
-    const void *code = NULL;
     uintptr_t before = guard_thread.unpickler_origin, frame = guard_thread.unpickler_frame;
     bool stood = frame_stands((uintptr_t)__builtin_frame_address(0));
     unpickler_learn();
@@ -335,21 +333,19 @@ enum origin unpickler_resolving_afresh(void)
                                   &descriptor);
     else /* the outermost decides; it was met before, when it was alone */
         origin = same_place ? word_origin(before) : ORIGIN_UNPICKLER;
-    frames_codes(&code, 1);
     remember_frame(stacks.frame);
-    guard_thread.unpickler_code = (uintptr_t)code;
+    guard_thread.unpickler_code = (uintptr_t)frames_innermost();
     guard_thread.unpickler_origin =
         word_make(stacks.c > 0 ? origin : ORIGIN_UNKNOWN, stacks.pure > 0 ? origin : ORIGIN_UNKNOWN,
-                  frames_count(CODES_MAX), descriptor);
+                  frames_count(), descriptor);
     return origin;
 }
 
 enum origin unpickler_resolving(uintptr_t event_frame)
 {
-    const void *code = NULL;
+    const void *code = frames_innermost();
     uintptr_t word = guard_thread.unpickler_origin;
     /* The same Python code asked last time, below the same frame: the same unpickler, or its like from the same place. */
-    frames_codes(&code, 1);
     if (code != NULL && (uintptr_t)code == guard_thread.unpickler_code) {
         if (word_origin(word) != ORIGIN_UNKNOWN && frame_stands(event_frame)) {
             if (word_origin(word) != ORIGIN_IPC || ipc_still(word_descriptor(word)))

@@ -38,8 +38,8 @@ enum origin unpickler_resolving_afresh(void);
  * doing. Frames are told by identity; a file name proves nothing. Walks the native stack. */
 bool unpickler_importing(void);
 
-/* The code objects of the Python frames above the unpickler, innermost first. Returns how many of the first `max` frames. */
-unsigned unpickler_codes_above(const void **codes, unsigned max);
+/* Does one of the Python frames above the innermost unpickler run `code`? */
+bool unpickler_runs_above(const void *code);
 
 /* A lesson is under way on this thread: its events go to unpickler_learn_event() and are not judged. */
 bool unpickler_learning(void);

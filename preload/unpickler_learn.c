@@ -105,7 +105,7 @@ static void range_add(const struct native_frame *frame)
 
 void unpickler_learn_event(void)
 {
-    unsigned count = native_walk(lesson, LESSON_FRAMES, true).count;
+    unsigned count = native_walk(lesson, LESSON_FRAMES, true);
     lesson_count = 0;
     while (lesson_count < count && lesson[lesson_count].cfa < lesson_base)
         lesson_count++;
