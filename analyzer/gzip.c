@@ -18,11 +18,13 @@ static bool gzip_run(struct scan *scan, const struct source *source)
     if (!inflate_open(&inflater, scan, source, 0, source->size, INFLATE_GZIP))
         return false;
     struct source content = inflate_source(&inflater, SOURCE_SIZE_UNKNOWN);
-    if (!scan_nested(scan, &content, "") && !inflate_gave_up(&inflater))
-        return false;
-    scan_is_around(scan, "gzip", outside);
-    inflate_report_end(&inflater, "gzip");
-    return true;
+    bool found = scan_nested(scan, &content, "") || inflate_gave_up(&inflater);
+    if (found) {
+        scan_is_around(scan, "gzip", outside);
+        inflate_report_end(&inflater, "gzip");
+    }
+    inflate_close(&inflater);
+    return found;
 }
 
 const struct format format_gzip = {"gzip", gzip_bid, gzip_run};

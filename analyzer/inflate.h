@@ -19,41 +19,73 @@ enum inflate_end {
     INFLATE_COMPLETE,  /* the stream ended as it should */
     INFLATE_TRUNCATED, /* the packed bytes ended first */
     INFLATE_DAMAGED,   /* no valid stream from here on; what came before was delivered */
-    INFLATE_LIMITED    /* LIMIT_INFLATED of the scan, or INFLATE_RESTARTS, is reached */
+    INFLATE_LIMITED    /* LIMIT_INFLATED of the scan is reached */
 };
 
-/* Reading forward inflates each byte once. The last INFLATE_HISTORY bytes stay at hand, which is what bidding needs (a
- * head is read, then the format that bid starts over). Going back further starts the stream again from its first byte:
- * checkpoints would cost 40 KB each and only help runs that go back often. What is inflated again counts against
- * LIMIT_INFLATED again, and INFLATE_RESTARTS bounds how often it happens: a zip inside goes back three times, to its
- * directory and to its members, and each of the formats that bid for the same bytes once. */
+/* One run of zlib over the packed bytes. */
+struct inflate_cursor {
+    z_stream stream;
+    bool ready;        /* the stream is initialised */
+    uint64_t next;     /* the first packed byte not yet in `input` */
+    uint64_t position; /* inflated bytes so far */
+    enum inflate_end end;
+    unsigned char *input;
+};
+
+/* What is inflated is cut into blocks. The front window holds the newest one to two. */
+#define INFLATE_BLOCK (32u << 10)
+/* Blocks kept from the start on: picklers write what they refer to again and again early. */
+#define INFLATE_EARLY 64u
+/* Blocks kept of the rest, those used last. */
+#define INFLATE_LATE 64u
+/* Copies of zlib's state (40 KB each), from which to inflate again. When there is no room for another, every second goes
+ * and their distance doubles. */
+#define INFLATE_MARKS 32u
+#define INFLATE_MARK_DISTANCE (1u << 20)
+
+struct inflate_block {
+    unsigned char *bytes; /* NULL: none */
+    uint64_t number;
+    uint64_t used; /* time of last use */
+};
+
+/* zlib ties a state to the address of its stream: marks stay in their slots, in no order. */
+struct inflate_mark {
+    z_stream stream;
+    bool set;
+    uint64_t next, position;
+};
+
+/* Reading forward inflates each byte once. Going back is what bidding does (a head is read, then the format that bid starts
+ * over), zip (to the directory and the members) and the pickle machine, which keeps of a memoised string only where it
+ * lies. Blocks that are no longer kept are inflated again by a second cursor, from the nearest mark; that counts against
+ * LIMIT_INFLATED, so a hostile pattern ends there, opaque. */
 struct inflater {
     struct scan *scan;
     const struct source *packed;
     uint64_t start, stop; /* the packed bytes are [start, stop) of `packed` */
-    uint64_t next;        /* the first of them not yet in `input` */
     enum inflate_wrap wrap;
-    enum inflate_end end;
-    unsigned restarts;
     int error;            /* errno of a failed read of `packed` */
-    z_stream stream;
-    unsigned char *state; /* zlib's own memory */
+    struct inflate_cursor front, back;
+    unsigned char *state; /* zlib's memory for `front`, from the arena */
     size_t state_used;
-    unsigned char *input;
-    unsigned char *output;
-    size_t output_length;
-    uint64_t output_start; /* offset of output[0] among the inflated bytes */
+    unsigned char *window; /* of the front: bytes [window_start, front.position) */
+    uint64_t window_start;
+    struct inflate_block *blocks; /* INFLATE_EARLY, then INFLATE_LATE of them; NULL until one is needed */
+    struct inflate_mark *marks;   /* INFLATE_MARKS of them; NULL until one is needed */
+    uint64_t mark_last; /* position of the newest mark */
+    uint64_t mark_distance;
+    uint64_t time;
 };
-#define INFLATE_HISTORY (32u << 10)
-#define INFLATE_RESTARTS 32u
 
-/* Sets up `inflater`, which must stay where it is, over [start, stop) of `packed`, with memory from the scan's arena: release it by arena_release, there
- * is nothing else to close. `packed` must outlive it. False: no memory; the scan is then stopped. */
+/* Sets up `inflater`, which must stay where it is, over [start, stop) of `packed`, which must outlive it. False: no memory;
+ * the scan has failed. Otherwise inflate_close it before the arena is released below the present mark. */
 bool inflate_open(struct inflater *inflater, struct scan *scan, const struct source *packed, uint64_t start, uint64_t stop,
                   enum inflate_wrap wrap);
+void inflate_close(struct inflater *inflater);
 
 /* The inflated bytes as a streamed source of `size` bytes (SOURCE_SIZE_UNKNOWN where nothing says how many). Damage,
- * truncation and the limit read as the end of the bytes; `inflater->end` tells which it was. */
+ * truncation and the limit read as the end of the bytes; front.end tells which it was. */
 struct source inflate_source(struct inflater *inflater, uint64_t size);
 
 /* Did a format that bid read on until the limit? Then what it has not found yet may still come: the caller treats the

@@ -172,37 +172,43 @@ static void stored_scan(struct member *member, uint64_t size, bool script)
         content_scan(member, &content);
 }
 
-static void deflated_scan(struct member *member, uint64_t packed, uint64_t unpacked, bool script)
+/* Analyses what comes out of `inflater`, which is `unpacked` bytes by the header. */
+static void inflated_scan(struct member *member, struct inflater *inflater, uint64_t unpacked, bool script)
 {
     struct zip_archive *archive = member->archive;
-    const struct source *source = archive->source;
-    struct inflater inflater;
-    uint64_t start = member->data < source->size ? member->data : source->size;
-    if (packed > source->size - start) {
-        packed = source->size - start;
-        member->faults |= ZIP_FAULT_TRUNCATED;
-    }
-    if (!inflate_open(&inflater, archive->scan, source, start, start + packed, INFLATE_RAW))
-        return;
-    struct source content = inflate_source(&inflater, unpacked);
+    struct source content = inflate_source(inflater, unpacked);
     if (script)
         script_scan(member, &content);
     else
         content_scan(member, &content);
-    if (inflate_gave_up(&inflater))
+    if (inflate_gave_up(inflater))
         member->found = true;
     bool known = member->found || script || (zip_is_model(archive) && !member->encrypted);
     if (archive->scan->stopped || !known)
         return;
     /* More may come out than is stated: zipfile cuts it off, others do not. */
     unsigned char more;
-    uint64_t made = inflater.output_start + inflater.output_length;
-    if (made >= unpacked && content.pread(content.context, &more, 1, unpacked) == 1) {
+    if (inflater->front.position >= unpacked && content.pread(content.context, &more, 1, unpacked) == 1) {
         member->faults |= ZIP_FAULT_SIZE;
         content.size = SOURCE_SIZE_UNKNOWN;
         member->found |= scan_nested(archive->scan, &content, member->name);
     }
-    inflate_report_end(&inflater, archive->format);
+    inflate_report_end(inflater, archive->format);
+}
+
+static void deflated_scan(struct member *member, uint64_t packed, uint64_t unpacked, bool script)
+{
+    const struct source *source = member->archive->source;
+    struct inflater inflater;
+    uint64_t start = member->data < source->size ? member->data : source->size;
+    if (packed > source->size - start) {
+        packed = source->size - start;
+        member->faults |= ZIP_FAULT_TRUNCATED;
+    }
+    if (!inflate_open(&inflater, member->archive->scan, source, start, start + packed, INFLATE_RAW))
+        return;
+    inflated_scan(member, &inflater, unpacked, script);
+    inflate_close(&inflater);
 }
 
 static void reading_scan(struct member *member, unsigned method, uint64_t packed, uint64_t unpacked, bool script)

@@ -42,11 +42,13 @@ static bool zlib_run(struct scan *scan, const struct source *source)
     if (start == SIZE_MAX || !inflate_open(&inflater, scan, source, start, source->size, INFLATE_ZLIB))
         return false;
     struct source content = inflate_source(&inflater, SOURCE_SIZE_UNKNOWN);
-    if (!scan_nested(scan, &content, "") && !inflate_gave_up(&inflater))
-        return false;
-    scan_is_around(scan, "zlib", outside);
-    inflate_report_end(&inflater, "zlib");
-    return true;
+    bool found = scan_nested(scan, &content, "") || inflate_gave_up(&inflater);
+    if (found) {
+        scan_is_around(scan, "zlib", outside);
+        inflate_report_end(&inflater, "zlib");
+    }
+    inflate_close(&inflater);
+    return found;
 }
 
 const struct format format_zlib = {"zlib", zlib_bid, zlib_run};
