@@ -85,6 +85,11 @@ def make_stream(scene, name, marker):
     return write_named(module, callee, arguments(marker, script))
 
 
+def quietly(body):
+    """Profilers print times, which no two runs have in common."""
+    return f"with contextlib.redirect_stdout(io.StringIO()):\n    {body}"
+
+
 @pytest.fixture(scope="module")
 def attacks(make_scene):
     """Each twice: in a file, and in bytes that never were one, where only what happens live can tell."""
@@ -94,10 +99,10 @@ def attacks(make_scene):
         function = function_name(name)
         path = scene.path(function + ".pkl")
         path.write_bytes(make_stream(scene, name, scene.marker(function)))
-        bodies[name] = f"pickle.load(open({str(path)!r}, 'rb'))"
+        bodies[name] = quietly(f"pickle.load(open({str(path)!r}, 'rb'))")
         data = make_stream(scene, name, scene.marker(function_name(f"live {name}")))
-        bodies[f"live {name}"] = f"pickle.loads(bytes.fromhex({data.hex()!r}))"
-    prelude = "import pickle, warnings\nwarnings.simplefilter('ignore')"
+        bodies[f"live {name}"] = quietly(f"pickle.loads(bytes.fromhex({data.hex()!r}))")
+    prelude = "import contextlib, io, pickle, warnings\nwarnings.simplefilter('ignore')"
     return AttackCases(scene, scene.cases("gadgets.py", prelude, bodies), bodies)
 
 

@@ -127,12 +127,16 @@ def clean(make_scene):
     bodies["numpy.memmap"] = "numpy.memmap('array.npy', mode='r').sum()"
     torch.save(torch.nn.Linear(3, 3), scene.path("module.pt"))
     bodies["a whole module"] = "assert torch.load('module.pt', weights_only=False)(torch.ones(3)).shape == (3,)"
+    for length in range(1, 120):
+        torch.save({"w": torch.ones(64), "pad": "x" * 1024}, scene.path("n" * length + ".pt"))
+    bodies["names of every length"] = ("for length in range(1, 120):\n"
+                                       "    torch.load('n' * length + '.pt', weights_only=False)")
     bodies["weights_only"] = "torch.load('torch_zip.bin', weights_only=True)"
     return BenignCases(scene, scene.cases("clean_loaders.py", PRELUDE, bodies))
 
 
 @pytest.mark.parametrize("name", [*LOADS, "numpy.load mmap_mode of numbers", "numpy.memmap", "a whole module",
-                                  "weights_only"])
+                                  "names of every length", "weights_only"])
 def test_clean(clean, name):
     clean.check(name)
 
