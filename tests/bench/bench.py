@@ -49,8 +49,9 @@ print((time.perf_counter() - start) / 200)
 
 def make_checkpoint(work):
     """A state dict such as training leaves behind: 1 GB in 64 tensors."""
-    path = work / "checkpoint.pt"
+    path = work / "model" / "checkpoint.pt"
     if not path.exists():
+        path.parent.mkdir(parents=True, exist_ok=True)
         print(f"making {path}", flush=True)
         code = ("import sys, torch\n"
                 f"rows = {CHECKPOINT_BYTES} // 64 // 4096 // 4\n"
@@ -87,7 +88,9 @@ def main():
     arguments = parser.parse_args()
     library = arguments.library.resolve(strict=True)
     arguments.work.mkdir(parents=True, exist_ok=True)
-    plain = arguments.work / "plain.txt"
+    # Neither this folder nor its parent holds weights: in a model's folder a text might be its config and is looked at.
+    plain = arguments.work / "plain" / "plain.txt"
+    plain.parent.mkdir(exist_ok=True)
     plain.write_text("no model at all\n" * 1000)
     checkpoint = str(make_checkpoint(arguments.work))
 
