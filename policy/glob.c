@@ -87,6 +87,12 @@ static const char *take_star(struct matcher *matcher, const char *whole, const c
     return pattern;
 }
 
+/* Does only the byte that it shows match the start of `pattern`? */
+static bool is_literal(const char *pattern)
+{
+    return strchr("*?[\\.", *pattern) == NULL || (*pattern == '.' && strncmp(pattern, ".**", 3) != 0);
+}
+
 /* Goes back to the last star and lets it take more. Returns where the pattern goes on, or NULL when no star can. */
 static const char *retry(struct matcher *matcher, const char **text)
 {
@@ -106,7 +112,14 @@ static const char *retry(struct matcher *matcher, const char **text)
     }
     if (*at == '\0')
         return NULL;
-    *text = matcher->globstar_text = at + 1;
+    at++;
+    /* Most patterns that begin with ** fail on most names here, without a look at each byte. */
+    if (!matcher->globstar_components && is_literal(matcher->globstar)) {
+        at = strchr(at, *matcher->globstar);
+        if (at == NULL)
+            return NULL;
+    }
+    *text = matcher->globstar_text = at;
     return matcher->globstar;
 }
 
