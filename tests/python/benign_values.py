@@ -1,8 +1,9 @@
 """Every kind of value that ordinary programs pickle, for measuring and proving the built-in policy.
 
     benign_values.py FOLDER [SECTION...]     writes FOLDER/SECTION.NAME.pPROTOCOL.pkl
+    benign_values.py --load FOLDER           reads back what was just written there; prints what the guard refused
 
-A section is a function below; one whose library is missing is left out. Nothing here is ever unpickled.
+A section is a function below; one whose library is missing is left out.
 """
 import pickle
 import sys
@@ -457,6 +458,8 @@ def _parameter_with_state(nn, torch):
 
 
 def _module(nn, kind):
+    if kind is nn.Transformer:
+        return kind(8, 2, 1, 1, 8)  # its defaults make 260 MB
     for arguments in ((), (2,), (2, 2), (1, 1, 1), (4, 2), (2, 2, 2), (nn.TransformerEncoderLayer(4, 2), 1),
                       (nn.TransformerDecoderLayer(4, 2), 1), (1, 4, [1])):
         try:
@@ -567,6 +570,37 @@ def write(folder, wanted, protocols):
     print(f"{written} pickles written, {failed} values have no pickle", file=sys.stderr)
 
 
+def load(folder):
+    """From the file and from bytes. What fails by itself (an optional library, a value that cannot be read back) is no matter here."""
+    loaded = 0
+    for path in sorted(folder.glob("*.pkl")):
+        for how, read in (("file", lambda: pickle.load(path.open("rb"))), ("bytes", lambda: pickle.loads(path.read_bytes()))):
+            try:
+                read()
+                loaded += 1
+            except PermissionError as error:
+                print(f"{path.name} ({how}): {error}")
+            except BaseException as error:
+                print(f"# {path.name}: {type(error).__name__}: {error}"[:160], file=sys.stderr)
+    for path in sorted(folder.glob("*.pt")):
+        try:
+            loaded += bool(_loader(path)(path))
+        except PermissionError as error:
+            print(f"{path.name}: {error}")
+    print(f"{loaded} values loaded", file=sys.stderr)
+
+
+def _loader(path):
+    if path.name.startswith("joblib."):
+        import joblib
+        return lambda file: [joblib.load(file)]
+    import torch
+    return lambda file: [torch.load(file, weights_only=False)]
+
+
 if __name__ == "__main__":
     sys.path.insert(0, str(Path(__file__).parent))
+    if sys.argv[1] == "--load":
+        load(Path(sys.argv[2]))
+        sys.exit()
     write(Path(sys.argv[1]), sys.argv[2:], range(pickle.HIGHEST_PROTOCOL + 1))
