@@ -305,8 +305,11 @@ bool model_in_root(const char *path)
         return true;
     /* Its parent counts because pipelines keep each part in a folder; but only if it says so. */
     char *last = strrchr(folder, '/');
-    if (!last || last == folder)
+    if (!last || strcmp(folder, "/") == 0)
         return false;
-    *last = '\0';
+    if (strcmp(last, "/..") != 0)
+        last[last == folder] = '\0';
+    else if (strlen(folder) + 3 < sizeof(folder))
+        strcat(folder, "/..");
     return folder_look(folder) == LISTING_MARKED;
 }

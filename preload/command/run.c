@@ -33,6 +33,11 @@ struct request {
     bool quiet;
 };
 
+static int refuse_lock(void)
+{
+    return command_error(EXIT_OWN_FAILURE, "run", "this version cannot check a lock file, so nothing was started");
+}
+
 /* Reads the options; -1 to go on, else the exit status. */
 static int options_read(struct request *request, int argc, char **argv)
 {
@@ -62,8 +67,7 @@ static int options_read(struct request *request, int argc, char **argv)
             request->policy = optarg;
             break;
         case OPTION_LOCK:
-            return command_error(EXIT_OWN_FAILURE, "run",
-                                 "this version cannot check a lock file yet, so nothing was started");
+            return refuse_lock();
         case OPTION_LOG:
             request->log = optarg;
             break;
@@ -215,10 +219,11 @@ int command_run(int argc, char **argv)
     struct program program;
 
     int status = options_read(&request, argc, argv);
-    if (status < 0)
-        status = check_policy(&request);
-    else
+    if (status >= 0)
         return status;
+    if (option_or_variable(NULL, "GUARD_LOCK"))
+        return refuse_lock();
+    status = check_policy(&request);
     request.log = option_or_variable(request.log, "GUARD_LOG");
     if (status == 0 && request.log)
         status = check_log(request.log);

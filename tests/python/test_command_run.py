@@ -235,6 +235,10 @@ def test_a_strangers_policy(tmp_path):
     refused(guard("run", "--policy", policy, "--", "true"), "owned neither")
 
 
+def test_a_lock_is_not_passed_over_in_silence():
+    refused(guard("run", "--", "true", env={"GUARD_LOCK": "models.lock"}), "lock")
+
+
 def test_mode_of_the_environment():
     refused(guard("run", "--", "true", env={"GUARD_MODE": "audti"}), "audti")
     assert guard("run", "--", "true", env={"GUARD_MODE": "audit"}).returncode == 0

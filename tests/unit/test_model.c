@@ -1,0 +1,121 @@
+/* Whose file is it? Paths of hub caches and others; and which folders hold a model. */
+#include "../../preload/model.h"
+#include "unit.h"
+
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#define COMMIT "0123456789abcdef0123456789abcdef01234567"
+
+static void identifies(const char *path, const char *id, const char *revision, const char *inside, bool hub)
+{
+    struct model_identity identity;
+
+    memset(&identity, 0x55, sizeof(identity));
+    model_identify(path, &identity);
+    if (!unit_ok(strcmp(identity.id, id) == 0 && strcmp(identity.revision, revision) == 0 &&
+                     strcmp(identity.inside, inside) == 0 && identity.hub == hub,
+                 "%s", path))
+        printf("# id %s, revision %s, inside %s, hub %d\n", identity.id, identity.revision, identity.inside,
+               identity.hub);
+}
+
+static void test_identities(void)
+{
+    identifies("/c/hub/models--org--name/snapshots/" COMMIT "/unet/x.bin", "hf:org/name", COMMIT, "unet/x.bin", true);
+    identifies("/c/hub/models--gpt2/snapshots/" COMMIT "/config.json", "hf:gpt2", COMMIT, "config.json", true);
+    identifies("/c//hub/./models--org--name//snapshots/r/f", "hf:org/name", "r", "f", true);
+    identifies("/c/models--org--name/blobs/abc", "hf:org/name", "", "blobs/abc", true);
+    identifies("/c/datasets--org--name/snapshots/r/data.parquet", "hf:datasets/org/name", "r", "data.parquet", true);
+    identifies("/c/modules/transformers_modules/org/my_hyphen_name_dot_5/" COMMIT "/m.py", "hf:org/my-name.5", COMMIT,
+               "m.py", true);
+    identifies("/c/modules/transformers_modules/folder/m.py", "file:/c/modules/transformers_modules/folder", "", "m.py",
+               false);
+    /* A repository may hold a folder that is named like another's; the path may leave where it seems to lie. */
+    identifies("/c/models--evil--x/snapshots/r/models--good--y/snapshots/s/f", "hf:evil/x", "r",
+               "models--good--y/snapshots/s/f", true);
+    identifies("/c/models--good--y/snapshots/r/../../../evil/f", "file:/c/models--good--y/snapshots/r/../../../evil",
+               "", "f", false);
+    identifies("/c/models--org--name/other/f", "file:/c/models--org--name/other", "", "f", false);
+    identifies("/models/m/model.pt", "file:/models/m", "", "model.pt", false);
+    identifies("/model.pt", "file:/", "", "model.pt", false);
+    identifies("model.pt", "", "", "model.pt", false);
+
+    char path[2048];
+    memset(path, 'a', sizeof(path));
+    memcpy(path, "/models--", 9);
+    strcpy(path + 1500, "/snapshots/r/f");
+    struct model_identity identity;
+    model_identify(path, &identity);
+    unit_ok(identity.id[0] == '\0' && strcmp(identity.inside, "f") == 0, "a name that does not fit is no name at all");
+}
+
+static void make(const char *folder, const char *name)
+{
+    char path[512];
+
+    snprintf(path, sizeof(path), "%s/%s", folder, name);
+    int fd = open(path, O_WRONLY | O_CREAT | O_CLOEXEC, 0644);
+    if (fd < 0)
+        abort();
+    close(fd);
+}
+
+static void rooted(const char *folder, const char *path, bool wanted, const char *name)
+{
+    char whole[512];
+
+    snprintf(whole, sizeof(whole), "%s/%s", folder, path);
+    unit_ok(model_in_root(whole) == wanted, "%s", name);
+}
+
+static void test_roots(void)
+{
+    char top[] = "/tmp/guard-test-model-XXXXXX", folder[256], site[300], command[300];
+
+    if (!mkdtemp(top))
+        abort();
+    snprintf(folder, sizeof(folder), "%s/a", top);
+    snprintf(site, sizeof(site), "%s/a/site-packages", top);
+    if (mkdir(folder, 0755) < 0 || mkdir(site, 0755) < 0)
+        abort();
+    make(folder, "config.json");
+    make(folder, "data.pkl");
+    make(folder, "data.bin");
+    make(folder, "data.h5");
+    rooted(folder, "config.json", false, "other data makes no model");
+    rooted(folder, "adapter_config.json", true, "a config that only models have");
+    make(site, "distutils-precedence.pth");
+    rooted(site, "package/config.json", false, "lists of paths in site-packages are no weights");
+    make(folder, "pytorch_model-00001-of-00002.bin");
+    rooted(folder, "config.json", true, "weights beside it");
+    rooted(folder, "unet/config.json", true, "weights in the folder above, which is not there itself");
+    rooted(folder, "a/b/config.json", false, "weights two folders above");
+    rooted(folder, "../config.json", false, "the folder above");
+    unit_ok(model_in_root("/nowhere/models--a--b/snapshots/r/config.json"), "a hub cache, whether it is there or not");
+    unit_ok(!model_in_root("config.json") && !model_in_root("nowhere/config.json"), "no absolute path");
+
+    snprintf(folder, sizeof(folder), "%s/many", top);
+    if (mkdir(folder, 0755) < 0)
+        abort();
+    rooted(folder, "x.json", false, "an empty folder");
+    for (unsigned i = 0; i < MODEL_ROOT_ENTRIES; i++) {
+        char name[32];
+        snprintf(name, sizeof(name), "%u.json", i);
+        make(folder, name);
+    }
+    rooted(folder, "x.json", true, "more names than are looked at may hide weights");
+    snprintf(command, sizeof(command), "rm -rf '%s'", top);
+    if (system(command) != 0)
+        abort();
+}
+
+int main(void)
+{
+    test_identities();
+    test_roots();
+    return unit_done();
+}
