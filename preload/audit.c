@@ -4,11 +4,15 @@
 #include "frames.h"
 #include "guard.h"
 #include "native.h"
+#include "record.h"
 #include "resolve.h"
 #include "unpickler.h"
 #include "unpickler_learn.h"
 
 #include <string.h>
+
+/* The interpreter has our hook. It forgets it when it ends. */
+static bool installed;
 
 /* Set once the layout of frames was compared, so that other events pay one load. */
 static bool frames_checked;
@@ -20,9 +24,11 @@ static void check_frames(void)
     python_error_save(&error);
     frames_check();
     python_error_restore(&error);
-    guard_leave(section);
     if (frames_known() || frames_unknown())
         __atomic_store_n(&frames_checked, true, __ATOMIC_RELAXED);
+    if (frames_unknown())
+        record_failure("python-frames", "this interpreter's frames cannot be read: records name no Python lines");
+    guard_leave(section);
 }
 
 /* Thousands of events pass while a large library is imported: those of no concern must not cost more than this. */
@@ -37,6 +43,7 @@ static int on_event(const char *event, struct py_object *arguments, void *data)
     }
     if (event[0] == 'c' && strcmp(event, "cpython._PySys_ClearAuditHooks") == 0) {
         python_ended();
+        __atomic_store_n(&installed, false, __ATOMIC_RELEASE);
         return 0;
     }
     if (!guard_ready() || arguments == NULL)
@@ -52,10 +59,16 @@ static int on_event(const char *event, struct py_object *arguments, void *data)
 
 void audit_install(void)
 {
-    static bool installed;
     const struct python *python = python_find();
     if (python == NULL || __atomic_exchange_n(&installed, true, __ATOMIC_ACQ_REL))
         return;
     native_prepare();
+    python_began();
     python->PySys_AddAuditHook(on_event, NULL);
+}
+
+void audit_notice(const char *path)
+{
+    if (!__atomic_load_n(&installed, __ATOMIC_ACQUIRE) && path != NULL && strstr(path, "/encodings/") != NULL)
+        audit_install();
 }

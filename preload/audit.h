@@ -8,4 +8,8 @@
  * before the interpreter starts, and again when a libpython may have been loaded (uwsgi, embedding programs). Uses dlsym. */
 void audit_install(void);
 
+/* A file is being opened: is it a codec, with which an interpreter starts? Programs that embed one load it after the constructor ran,
+ * or end it and start anew. A compare of one flag where the hook is in place. */
+void audit_notice(const char *path);
+
 #endif

@@ -1,6 +1,7 @@
 /* Judging the file behind a descriptor: the one way from a hook to a verdict. */
 #define _GNU_SOURCE
 #include "asker.h"
+#include "audit.h"
 #include "descriptors.h"
 #include "guard.h"
 #include "judge.h"
@@ -409,6 +410,7 @@ bool guard_check_fd(int fd, int dirfd, const char *path)
     struct stat status;
     if (!guard_may_judge())
         return true;
+    audit_notice(path);
     if (raw_fstat(fd, &status) < 0 || !S_ISREG(status.st_mode) || status.st_size <= 0) {
         descriptor_set(fd, DESCRIPTOR_UNKNOWN);
         return true;

@@ -21,6 +21,13 @@ bool record_wanted(void)
     return environment.log[0] != 0;
 }
 
+void record_failure(const char *name, const char *why)
+{
+    struct record record = {.event = "error", .decision = DECISION_WARN, .name = name, .size = -1, .why = why};
+    if (record_wanted())
+        record_write(&record);
+}
+
 unsigned long record_lost(void)
 {
     return __atomic_load_n(&lost, __ATOMIC_RELAXED);

@@ -33,6 +33,9 @@ bool record_wanted(void);
 /* Writes it. False when it could not be written; said once on stderr. Async-signal-unsafe only by `native` (dladdr). */
 bool record_write(const struct record *record);
 
+/* An "error" record: what guard itself cannot do here (`name`, a stable token), and what that costs (`why`). */
+void record_failure(const char *name, const char *why);
+
 /* How many could not be written by this process so far. */
 unsigned long record_lost(void);
 

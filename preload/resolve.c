@@ -28,6 +28,20 @@ static void settle(const struct policy *policy, struct subject *subject, const s
     policy_judge(policy, subject, judgement);
 }
 
+/* A listed name stands for the module of that name, not for a file beside the model that takes its place: one that is not
+ * loaded yet would be imported, which runs it. */
+static void judge_shadow(const struct policy *policy, struct subject *subject, const struct reading *reading,
+                         struct judgement *judgement)
+{
+    if (python_module(reading->module) != NULL)
+        return;
+    subject->home = settle_home(reading->module);
+    if (subject->home == HOME_MODEL || subject->home == HOME_TEMPORARY)
+        policy_judge(policy, subject, judgement);
+    else
+        subject->home = HOME_UNKNOWN;
+}
+
 static void judge(const struct policy *policy, struct subject *subject, const struct reading *readings, unsigned count,
                   bool whole, struct judgement *judgement)
 {
@@ -35,8 +49,13 @@ static void judge(const struct policy *policy, struct subject *subject, const st
     subject->object = OBJECT_UNKNOWN;
     policy_judge(policy, subject, judgement);
     /* With a NUL, or what is no UTF-8, in it, it is no name of anybody's: unlisted it stays. */
-    if (!judgement->unlisted || subject->origin == ORIGIN_IPC || !whole)
+    if (subject->origin == ORIGIN_IPC || !whole)
         return;
+    if (!judgement->unlisted) {
+        if (judgement->decision != DECISION_DENY)
+            judge_shadow(policy, subject, &readings[count - 1], judgement);
+        return;
+    }
     struct judgement worst = {0};
     enum home home = HOME_UNKNOWN;
     enum object object = OBJECT_UNKNOWN;

@@ -3,6 +3,7 @@
 #include "guard.h"
 #include "native.h"
 #include "python.h"
+#include "record.h"
 #include "unpickler.h"
 
 #include <string.h>
@@ -236,6 +237,8 @@ void unpickler_learn(void)
     failure = learn(module);
     guard_thread.learning = false;
     python_error_restore(&error);
+    if (failure != NULL)
+        record_failure("c-unpickler", failure);
     __atomic_store_n(&learn_state, failure == NULL ? LEARN_DONE : LEARN_FAILED, __ATOMIC_RELEASE);
 }
 

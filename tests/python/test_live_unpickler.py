@@ -1,7 +1,9 @@
 """Inside an unpickler, whatever it is called by: deeds are denied, what interrupts or is imported is not, and talk between
 a program's own processes is its own business. The pickles are bytes that never were a file, so that only the live ring acts."""
 import os
+import subprocess
 import textwrap
+from pathlib import Path
 
 import pytest
 
@@ -303,3 +305,43 @@ def test_a_stack_deeper_than_a_walk(scene):
     run = scene.run_python(script, mode="enforce")
     assert os.listdir(scene.path("markers")) == [], str(run)
     assert [line.split(None, 1)[1] for line in run.stdout.splitlines()] == ["guard: denied "] * 7, str(run)
+
+
+def test_an_interpreter_that_comes_late_and_twice(scene):
+    """A program that embeds Python: the constructor finds none."""
+    libraries = sorted(Path(scene.python).resolve().parents[1].glob("lib/libpython3.*.so.1.0"))
+    if not libraries:
+        pytest.skip("this interpreter is no shared library")
+    host = scene.path("embed")
+    subprocess.run(["gcc", "-o", host, Path(__file__).parent / "native" / "embed.c", "-ldl"], check=True)
+    program = textwrap.dedent('''
+        import pickle
+        try: pickle.loads(b"cposix\\nsystem\\n(S'touch markers/late'\\ntR.")
+        except PermissionError as error: print(str(error)[:14])
+        print(pickle.loads(pickle.dumps(ValueError(1))))
+    ''')
+    home = {"PYTHONHOME": str(libraries[0].parents[1])}
+    without = scene.run([host, libraries[0], program], env=home)
+    assert without.returncode == 0 and os.listdir(scene.path("markers")) == ["late"], str(without)
+    scene.clear_markers()
+    enforce = scene.run([host, libraries[0], program], env=home, mode="enforce")
+    assert os.listdir(scene.path("markers")) == [], str(enforce)
+    assert enforce.returncode == 0 and enforce.stdout.count("guard: denied ") == 2, str(enforce)
+
+
+def test_a_listed_name_in_a_file_beside_the_model(scene):
+    """What would be imported is not the standard library's module but a file that came with the model."""
+    scene.path("model").mkdir()
+    scene.write("model/pytorch_model.bin", "")
+    scene.write("model/fractions.py", "import os; open('markers/shadow', 'w').close()\nclass Fraction: pass\n")
+    script = scene.write("shadow.py", '''
+        import sys, pickle
+        sys.path.insert(0, "model")
+        try: print(pickle.loads(b"cfractions\\nFraction\\n."))
+        except PermissionError as error: print(str(error)[:14])
+    ''')
+    without = scene.run_python(script)
+    assert os.listdir(scene.path("markers")) == ["shadow"], str(without)
+    scene.clear_markers()
+    enforce = scene.run_python(script, mode="enforce")
+    assert os.listdir(scene.path("markers")) == [] and enforce.stdout == "guard: denied \n", str(enforce)
