@@ -3,6 +3,7 @@
 #include "deeds.h"
 #include "frames.h"
 #include "guard.h"
+#include "model_code.h"
 #include "native.h"
 #include "record.h"
 #include "resolve.h"
@@ -52,6 +53,8 @@ static int on_event(const char *event, struct py_object *arguments, void *data)
         check_frames();
     if (event[0] == 'p' && strcmp(event, "pickle.find_class") == 0)
         return resolve_judge(arguments, here);
+    if (event[0] == 'e' && strcmp(event, "exec") == 0 && model_code_judge(arguments) < 0)
+        return -1;
     if (guard_thread.unpickler_origin == 0)
         return 0;
     return deeds_judge(event, arguments);

@@ -184,6 +184,11 @@ static enum decision carry_out(const struct subject *subject, const struct judge
     char arguments[512], clause[512];
     effect_render_arguments(effect, arguments, sizeof arguments);
     policy_describe(effect, clause, sizeof clause);
+    struct model_identity identity = {0};
+    if (subject->path)
+        model_identify(subject->path, &identity);
+    char sha256[65];
+    bool hashed = denied && subject->sha256 && subject->sha256(subject->sha256_context, sha256);
     struct record record = {
         .event = effect_kind_name(effect->kind),
         .decision = judgement->decision,
@@ -195,6 +200,8 @@ static enum decision carry_out(const struct subject *subject, const struct judge
         .path = subject->path,
         .format = effect->format,
         .size = -1,
+        .sha256 = hashed ? sha256 : NULL,
+        .model = &identity,
         .origin = subject->origin,
         .frames = frames,
         .frame_count = frame_count,
@@ -218,6 +225,7 @@ static enum decision carry_out(const struct subject *subject, const struct judge
         .name = effect->name,
         .model = subject->model,
         .revision = subject->revision,
+        .sha256 = hashed ? sha256 : NULL,
     };
     say_denial(&denial);
     if (message && size)

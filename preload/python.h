@@ -47,6 +47,7 @@ typedef int (*python_audit_hook)(const char *event, struct py_object *arguments,
     X(void *, PyCFunction_GetFunction, (struct py_object *function)) \
     X(struct py_object *, PyImport_ImportModuleLevelObject, (struct py_object *name, struct py_object *globals, \
         struct py_object *locals, struct py_object *from, int level)) \
+    X(int, PyObject_RichCompareBool, (struct py_object *a, struct py_object *b, int operation)) \
     X(struct py_object *, PyEval_GetFrame, (void)) \
     X(int, PyFrame_GetLineNumber, (struct py_object *frame)) \
     X(struct py_object *, PyErr_Occurred, (void)) \

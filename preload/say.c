@@ -178,6 +178,10 @@ void say_denial(const struct say_denial *denial)
             }
             put(&line, "'");
         }
+        if (denial->sha256) {
+            put(&line, " --sha256 ");
+            put(&line, denial->sha256);
+        }
         put(&line, "\n");
     }
     say_raw(2, text, line.length);

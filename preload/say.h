@@ -21,7 +21,7 @@ struct say_denial {
     unsigned frame_count;
     bool would;         /* audit */
     /* for the second line; effect NULL: none is printed (an attack) */
-    const char *effect, *name, *model, *revision;
+    const char *effect, *name, *model, *revision, *sha256; /* the last three NULL where not known */
 };
 
 /* Composes "guard: denied ..." without a newline; returns the length. Also the text of Python exceptions. */

@@ -1,8 +1,8 @@
 #include "seal.h"
 
+#include "digest.h"
 #include "raw.h"
 
-#include <openssl/sha.h>
 #include <string.h>
 
 /* Blocks read at a time through the bounce buffer. */
@@ -15,15 +15,10 @@ struct seal_block {
     unsigned char digest[SEAL_DIGEST];
 };
 
-/* The streaming interface is used because SHA256() of OpenSSL 3 drags in the provider machinery. */
-#pragma GCC diagnostic ignored "-Wdeprecated-declarations"
 static void digest_block(const unsigned char *bytes, size_t length, unsigned char digest[SEAL_DIGEST])
 {
-    unsigned char whole[SHA256_DIGEST_LENGTH];
-    SHA256_CTX context;
-    SHA256_Init(&context);
-    SHA256_Update(&context, bytes, length);
-    SHA256_Final(whole, &context);
+    unsigned char whole[DIGEST_SIZE];
+    digest_sha256(bytes, length, whole);
     memcpy(digest, whole, SEAL_DIGEST);
 }
 

@@ -87,7 +87,7 @@ static bool temporary(const char *path)
 }
 
 /* The home of a module's file. `loaded`: the module was there before this unpickler asked for it. */
-static enum home home_of_path(const char *path, bool loaded)
+enum home settle_file(const char *path, bool loaded)
 {
     if (path[0] != '/' || strlen(path) >= PATH_SIZE || strstr(path, "/../") != NULL)
         return HOME_UNKNOWN;
@@ -118,10 +118,10 @@ static enum home home_of_spec(struct py_object *spec, bool loaded)
     if (text != NULL && (strcmp(text, "built-in") == 0 || strcmp(text, "frozen") == 0))
         home = HOME_STDLIB;
     else if (text != NULL)
-        home = home_of_path(text, loaded);
+        home = settle_file(text, loaded);
     else if (python_is_kind(folders, python->PyList_Type) && python->PyList_Size(folders) > 0 &&
              python_text(python->PyList_GetItem(folders, 0)) != NULL)
-        home = home_of_path(python_text(python->PyList_GetItem(folders, 0)), loaded);
+        home = settle_file(python_text(python->PyList_GetItem(folders, 0)), loaded);
     python_release(folders);
     python_release(origin);
     return home;
@@ -133,7 +133,7 @@ static enum home home_of_loaded(struct py_object *module)
     enum home home = HOME_UNKNOWN;
     const char *path = python_text(file);
     if (path != NULL)
-        home = home_of_path(path, true);
+        home = settle_file(path, true);
     else if (spec != NULL)
         home = home_of_spec(spec, true);
     python_release(file);

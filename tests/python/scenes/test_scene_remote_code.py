@@ -96,6 +96,7 @@ def test_executed_from_hub(scene, remote):
     changed = code.read_text() + "\n# one more line\n"
     code.unlink()
     code.write_text(changed)
+    shutil.rmtree(scene.home / ".cache/huggingface/modules")  # transformers copies a commit's code once
     scene.clear_markers()
     denied = scene.run_python(script, "org/tiny", "trust", mode="enforce", policy=policy)
     assert denied.returncode == 1 and "PermissionError" in denied.stderr, str(denied)

@@ -1,0 +1,13 @@
+/* SHA-256, by OpenSSL's libcrypto. */
+#ifndef GUARD_DIGEST_H
+#define GUARD_DIGEST_H
+
+#include <stddef.h>
+
+#define DIGEST_SIZE 32 /* bytes */
+#define DIGEST_HEX 65  /* characters with the NUL */
+
+void digest_sha256(const void *bytes, size_t length, unsigned char digest[DIGEST_SIZE]);
+void digest_hex(const void *bytes, size_t length, char hex[DIGEST_HEX]);
+
+#endif
