@@ -190,19 +190,60 @@ static void event_read(struct config *config, enum json_event event)
         config_report_code(config, row->token, NULL);
 }
 
-/* Libraries look for fixed names, and for config.VERSION.json; all of them end alike. */
+static bool path_ends(const char *path, const char *end)
+{
+    size_t length = path ? strlen(path) : 0, end_length = strlen(end);
+
+    return length > end_length && memcmp(path + length - end_length, end, end_length) == 0;
+}
+
+/* Libraries look for fixed names, for config.VERSION.json, and for chat_template.jinja and additional_chat_templates;
+ * all of them end alike. */
 bool scan_config_name(const char *path)
 {
-    size_t length = path ? strlen(path) : 0;
+    return path_ends(path, ".json") || path_ends(path, ".jinja");
+}
 
-    return length > 5 && memcmp(path + length - 5, ".json", 5) == 0;
+/* A chat template in a file of its own. */
+static bool template_file_run(struct scan *scan, const struct source *source)
+{
+    struct template_scan template = {0};
+    struct reader reader;
+    const unsigned char *text;
+    const char *found = NULL;
+    size_t length;
+
+    if (!reader_open(&reader, scan->arena, source, 0, source->size)) {
+        scan_failed(scan, SCAN_MEMORY, 0);
+        return true;
+    }
+    scan_is(scan, "jinja");
+    while (!found && (text = reader_peek(&reader, 1, &length))) {
+        found = template_scan(&template, (const char *)text, length);
+        (void)reader_skip(&reader, length);
+    }
+    if (reader.error != 0) {
+        scan_failed(scan, SCAN_IO, reader.error);
+    } else if (found) {
+        struct argument argument = {.kind = ARGUMENT_STRING, .text = found};
+        struct effect effect = {.kind = EFFECT_CODE,
+                                .name = "template-escape",
+                                .arguments = &argument,
+                                .argument_count = 1,
+                                .argument_known = true,
+                                .detail = found};
+        (void)scan_report(scan, "jinja", &effect);
+    }
+    return true;
 }
 
 bool config_run(struct scan *scan, const struct source *source)
 {
     enum json_event event;
 
-    if (!scan_config_name(scan->request->path))
+    if (path_ends(scan->request->path, ".jinja"))
+        return template_file_run(scan, source);
+    if (!path_ends(scan->request->path, ".json"))
         return false;
     struct config *config = arena_take(scan->arena, sizeof(*config));
     if (config) {

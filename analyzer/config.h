@@ -2,7 +2,8 @@
  *
  * A config is read as text with Python's meaning of JSON (json.h). What a key means mostly does not hang on the file:
  * the libraries hand nested objects around, so keys are recognised at any depth. Where it does ("adapters" means
- * nothing outside an adapter_config.json), the file's name decides, as it does for the loader. */
+ * nothing outside an adapter_config.json), the file's name decides, as it does for the loader. A chat template in a file
+ * of its own (*.jinja) is a config too. */
 #ifndef GUARD_CONFIG_H
 #define GUARD_CONFIG_H
 

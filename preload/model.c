@@ -213,6 +213,7 @@ static bool marks_model(const char *name)
         "sentence_bert_config.json",
         "open_clip_config.json",
         "chat_template.json",
+        "chat_template.jinja",
         "config_sentence_transformers.json",
         "saved_model.pb",
         "flax_model.msgpack",

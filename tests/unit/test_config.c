@@ -193,6 +193,13 @@ static void test_templates(void)
         good = good && strcmp(told, "code template-escape(\"__globals__\") in chat_template\n") == 0;
     }
     unit_ok(good, "across the parts of a long template");
+
+    struct scan_result result = scan("/m/chat_template.jinja", "{{ ''.__class__ }}", 18);
+    unit_ok(result.status == SCAN_DONE && strcmp(result.formats[0], "jinja") == 0 &&
+                strcmp(told, "code template-escape(\"__class__\") in -\n") == 0,
+            "a template in a file of its own");
+    scan("/m/chat_template.jinja", "{% for m in messages %}{{ m.content }}{% endfor %}", 50);
+    unit_ok(told_length == 0, "an ordinary one");
     free(text);
 }
 
