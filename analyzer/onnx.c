@@ -1,0 +1,480 @@
+/* ONNX: which files its tensors are read from, and which operators come from nowhere that is known.
+ *
+ * Facts: onnx.proto (field numbers), onnx/external_data_helper.py and onnxruntime's tensorprotoutils.cc: external data are
+ * opened at "location", relative to the model; absolute paths and "..", refused by newer releases, read any file. An operator of
+ * a domain that neither ONNX nor onnxruntime owns, and that the file does not define as a function, is native code which the
+ * program has to register. Protobuf has no magic number: a file bids when all of its head reads as ModelProto does. */
+#include "protobuf.h"
+
+#include <string.h>
+
+#define FORMAT "onnx"
+
+enum onnx_id {
+    ID_NONE, ID_IR_VERSION, ID_OPSET, ID_GRAPH, ID_FUNCTION, ID_FUNCTION_NAME, ID_FUNCTION_DOMAIN, ID_NODE, ID_NODE_TYPE,
+    ID_NODE_DOMAIN, ID_EXTERNAL, ID_EXTERNAL_KEY, ID_EXTERNAL_VALUE
+};
+
+#define MESSAGE(fields) {fields, sizeof(fields) / sizeof *(fields)}
+
+static const struct protobuf_message graph_message, tensor_message, sparse_message;
+
+static const struct protobuf_field external_fields[] = {
+    {1, ID_EXTERNAL_KEY, WIRE_BYTES, NULL},
+    {2, ID_EXTERNAL_VALUE, WIRE_BYTES, NULL},
+};
+static const struct protobuf_message external_message = MESSAGE(external_fields);
+
+static const struct protobuf_field tensor_fields[] = {{13, ID_EXTERNAL, WIRE_BYTES, &external_message}};
+static const struct protobuf_message tensor_message = MESSAGE(tensor_fields);
+
+static const struct protobuf_field sparse_fields[] = {
+    {1, ID_NONE, WIRE_BYTES, &tensor_message}, /* values */
+    {2, ID_NONE, WIRE_BYTES, &tensor_message}, /* indices */
+};
+static const struct protobuf_message sparse_message = MESSAGE(sparse_fields);
+
+static const struct protobuf_field attribute_fields[] = {
+    {5, ID_NONE, WIRE_BYTES, &tensor_message},   /* t */
+    {6, ID_GRAPH, WIRE_BYTES, &graph_message},   /* g */
+    {10, ID_NONE, WIRE_BYTES, &tensor_message},  /* tensors */
+    {11, ID_GRAPH, WIRE_BYTES, &graph_message},  /* graphs */
+    {22, ID_NONE, WIRE_BYTES, &sparse_message},  /* sparse_tensor */
+    {23, ID_NONE, WIRE_BYTES, &sparse_message},  /* sparse_tensors */
+};
+static const struct protobuf_message attribute_message = MESSAGE(attribute_fields);
+
+static const struct protobuf_field node_fields[] = {
+    {4, ID_NODE_TYPE, WIRE_BYTES, NULL},
+    {7, ID_NODE_DOMAIN, WIRE_BYTES, NULL},
+    {5, ID_NONE, WIRE_BYTES, &attribute_message},
+};
+static const struct protobuf_message node_message = MESSAGE(node_fields);
+
+static const struct protobuf_field graph_fields[] = {
+    {1, ID_NODE, WIRE_BYTES, &node_message},
+    {5, ID_NONE, WIRE_BYTES, &tensor_message},  /* initializer */
+    {15, ID_NONE, WIRE_BYTES, &sparse_message}, /* sparse_initializer */
+};
+static const struct protobuf_message graph_message = MESSAGE(graph_fields);
+
+static const struct protobuf_field training_fields[] = {
+    {1, ID_GRAPH, WIRE_BYTES, &graph_message}, /* initialization */
+    {2, ID_GRAPH, WIRE_BYTES, &graph_message}, /* algorithm */
+};
+static const struct protobuf_message training_message = MESSAGE(training_fields);
+
+static const struct protobuf_field function_fields[] = {
+    {7, ID_NODE, WIRE_BYTES, &node_message},
+    {11, ID_NONE, WIRE_BYTES, &attribute_message}, /* attribute_proto */
+};
+static const struct protobuf_message function_message = MESSAGE(function_fields);
+
+static const struct protobuf_field model_fields[] = {
+    {7, ID_GRAPH, WIRE_BYTES, &graph_message},
+    {20, ID_NONE, WIRE_BYTES, &training_message},
+    {25, ID_NONE, WIRE_BYTES, &function_message},
+};
+static const struct protobuf_message model_message = MESSAGE(model_fields);
+
+/* What is looked at first: whether it is a model at all, and its functions, which come after the graph that uses them. */
+static const struct protobuf_field named_fields[] = {
+    {1, ID_FUNCTION_NAME, WIRE_BYTES, NULL},
+    {10, ID_FUNCTION_DOMAIN, WIRE_BYTES, NULL},
+};
+static const struct protobuf_message named_message = MESSAGE(named_fields);
+
+static const struct protobuf_field outline_fields[] = {
+    {1, ID_IR_VERSION, WIRE_VARINT, NULL},
+    {7, ID_GRAPH, WIRE_BYTES, NULL},
+    {8, ID_OPSET, WIRE_BYTES, NULL},
+    {25, ID_FUNCTION, WIRE_BYTES, &named_message},
+};
+static const struct protobuf_message outline_message = MESSAGE(outline_fields);
+
+/* --- Bidding --------------------------------------------------------------------------------------------------------- */
+
+/* Fields of a message that are messages or texts, as bits by number. */
+struct shape {
+    uint32_t messages, texts, numbers;
+};
+static const struct shape node_shape = {1u << 5 | 1u << 9 | 1u << 10, 1u << 1 | 1u << 2 | 1u << 3 | 1u << 4 | 1u << 7 | 1u << 8, 0};
+static const struct shape tensor_shape = {1u << 3 | 1u << 9 | 1u << 13 | 1u << 16, 1u << 8, 1u << 2 | 1u << 14};
+static const struct shape value_shape = {1u << 2 | 1u << 4, 1u << 1, 0};
+static const struct shape opset_shape = {0, 1u << 1, 1u << 2};
+
+/* Bits of evidence that the first `size` bytes of a message of `length` bytes are of `shape`; -1 when they are not. Fields of
+ * which a shape says nothing (documentation, packed numbers) are no evidence. */
+static int shape_evidence(const struct shape *shape, const unsigned char *bytes, size_t size, uint64_t length)
+{
+    struct protobuf_view field;
+    size_t at = 0;
+    int evidence = 0;
+    while (at < size) {
+        if (!protobuf_look(bytes, size, at, &field))
+            return size == length ? -1 : evidence; /* the view may end within a field */
+        if (field.number > 31 || field.content > length || field.length > length - field.content)
+            return -1;
+        uint32_t bit = 1u << field.number;
+        if ((bit & (shape->messages | shape->texts) && field.wire != WIRE_BYTES) ||
+            (bit & shape->numbers && field.wire != WIRE_VARINT))
+            return -1;
+        size_t seen = field.length < size - field.content ? (size_t)field.length : size - field.content;
+        if (bit & shape->texts && !protobuf_is_text(bytes + field.content, seen))
+            return -1;
+        if (bit & (shape->messages | shape->texts | shape->numbers))
+            evidence += 4;
+        if (field.length > size - field.content)
+            break;
+        at = field.content + (size_t)field.length;
+    }
+    return evidence;
+}
+
+static int graph_evidence(const unsigned char *bytes, size_t size, uint64_t length)
+{
+    struct protobuf_view field;
+    size_t at = 0;
+    int evidence = 0;
+    while (at < size && evidence < 64) {
+        if (!protobuf_look(bytes, size, at, &field))
+            return size == length ? -1 : evidence;
+        if (field.wire != WIRE_BYTES || field.content > length || field.length > length - field.content)
+            return -1;
+        const unsigned char *content = bytes + field.content;
+        size_t seen = field.length < size - field.content ? (size_t)field.length : size - field.content;
+        int inside = 0;
+        switch (field.number) {
+        case 1:
+            inside = shape_evidence(&node_shape, content, seen, field.length);
+            break;
+        case 2:
+            inside = protobuf_is_text(content, seen) ? 4 : -1;
+            break;
+        case 5:
+            inside = shape_evidence(&tensor_shape, content, seen, field.length);
+            break;
+        case 11:
+        case 12:
+        case 13:
+            inside = shape_evidence(&value_shape, content, seen, field.length);
+            break;
+        default: /* documentation, quantization, sparse_initializer, metadata, and what later versions add */
+            inside = field.number <= 16 ? 0 : -1;
+        }
+        if (inside < 0)
+            return -1;
+        evidence += inside;
+        if (field.length > size - field.content)
+            break;
+        at = field.content + (size_t)field.length;
+    }
+    return evidence;
+}
+
+/* Evidence in one top-level field of which `seen` bytes are visible; -1: none of ModelProto's. */
+static int field_evidence(const struct protobuf_view *field, const unsigned char *content, size_t seen)
+{
+    switch (field->number) {
+    case 1:
+        return field->wire == WIRE_VARINT && field->value >= 1 && field->value <= 0xff ? 8 : -1;
+    case 2:
+    case 3:
+    case 4:
+        return field->wire == WIRE_BYTES && protobuf_is_text(content, seen) ? 4 : -1;
+    case 5:
+        return field->wire == WIRE_VARINT ? 0 : -1;
+    case 6:
+        /* Documentation has lines, but no zero bytes. When it fills the view it is what there is to go by. */
+        if (field->wire != WIRE_BYTES || memchr(content, 0, seen))
+            return -1;
+        return seen >= SCAN_HEAD / 4 ? 16 : 0;
+    case 7:
+        return field->wire == WIRE_BYTES ? graph_evidence(content, seen, field->length) : -1;
+    case 8:
+        return field->wire == WIRE_BYTES ? shape_evidence(&opset_shape, content, seen, field->length) : -1;
+    default:
+        return 0;
+    }
+}
+
+static unsigned onnx_bid(const struct bid_view *view)
+{
+    struct protobuf_view field;
+    size_t at = 0;
+    int evidence = 0;
+    uint32_t seen_fields = 0;
+    while (at < view->head_length && protobuf_look(view->head, view->head_length, at, &field)) {
+        size_t room = view->head_length - field.content;
+        int found;
+        if (field.length > view->size - field.content)
+            return 0;
+        found = field_evidence(&field, view->head + field.content, field.length < room ? (size_t)field.length : room);
+        if (found < 0)
+            return 0;
+        /* Several of the same are worth one. */
+        if (field.number < 32 && !(seen_fields & 1u << field.number))
+            evidence += found;
+        if (field.number < 32)
+            seen_fields |= 1u << field.number;
+        if (field.length > room)
+            break;
+        at = field.content + (size_t)field.length;
+    }
+    /* A graph, or what is long and may stand before one behind the version. */
+    bool graph = seen_fields & 1u << 7, version = seen_fields & 1u << 1, text = seen_fields & 1u << 6;
+    return evidence >= 24 && (graph || (version && text)) ? (unsigned)evidence : 0;
+}
+
+/* --- Names that were met --------------------------------------------------------------------------------------------- */
+
+/* Hashes with open addressing. */
+struct names {
+    uint64_t *slots;
+    size_t used;
+};
+#define NAMES_SLOTS (2 * LIMIT_ONNX_NAMES)
+
+static uint64_t name_hash(const char *domain, const char *name)
+{
+    uint64_t hash = 14695981039346656037u; /* FNV-1a */
+    for (; *domain; domain++)
+        hash = (hash ^ (unsigned char)*domain) * 1099511628211u;
+    hash = (hash ^ ':') * 1099511628211u;
+    for (; *name; name++)
+        hash = (hash ^ (unsigned char)*name) * 1099511628211u;
+    return hash ? hash : 1;
+}
+
+static bool names_has(const struct names *names, uint64_t hash)
+{
+    for (size_t i = (size_t)hash % NAMES_SLOTS; names->slots[i]; i = (i + 1) % NAMES_SLOTS)
+        if (names->slots[i] == hash)
+            return true;
+    return false;
+}
+
+/* Past the limit names are met as if for the first time. */
+static void names_add(struct names *names, uint64_t hash)
+{
+    size_t i = (size_t)hash % NAMES_SLOTS;
+    if (names->used == LIMIT_ONNX_NAMES || names_has(names, hash))
+        return;
+    while (names->slots[i])
+        i = (i + 1) % NAMES_SLOTS;
+    names->slots[i] = hash;
+    names->used++;
+}
+
+/* --- The walk -------------------------------------------------------------------------------------------------------- */
+
+struct onnx {
+    struct scan *scan;
+    const struct source *source;
+    struct protobuf protobuf;
+    struct names functions, said;
+    bool version, opset, graph;
+    struct operator {
+        char domain[256], name[256]; /* their starts */
+    } operators[LIMIT_PROTOBUF_DEPTH + 1]; /* the nodes that are open, whose fields may come behind a graph inside them */
+    unsigned open;
+    char key[16], value[LIMIT_NAME + 8];               /* of the external_data entry at hand */
+    bool value_cut;
+};
+
+static bool domain_known(const char *domain)
+{
+    static const char *const known[] = {"ai.onnx", "com.microsoft"};
+    if (domain[0] == '\0')
+        return true;
+    for (size_t i = 0; i < sizeof known / sizeof *known; i++) {
+        size_t length = strlen(known[i]);
+        if (strncmp(domain, known[i], length) == 0 && (domain[length] == '\0' || domain[length] == '.'))
+            return true;
+    }
+    return false;
+}
+
+static void node_judge(struct onnx *onnx)
+{
+    const struct operator *operator = &onnx->operators[onnx->open];
+    char text[sizeof operator->domain + sizeof operator->name + 2];
+    uint64_t hash = name_hash(operator->domain, operator->name);
+    if (domain_known(operator->domain))
+        return;
+    if (names_has(&onnx->functions, hash) || names_has(&onnx->said, hash))
+        return;
+    names_add(&onnx->said, hash);
+    size_t length = strlen(operator->domain);
+    memcpy(text, operator->domain, length);
+    memcpy(text + length, "::", 2);
+    memcpy(text + length + 2, operator->name, strlen(operator->name) + 1);
+    struct argument argument = {.kind = ARGUMENT_STRING, .text = text};
+    struct effect effect = {.kind = EFFECT_CODE, .name = "onnx-custom-domain", .arguments = &argument, .argument_count = 1,
+                            .argument_known = true, .offset = onnx->protobuf.offset,
+                            .detail = "an operator that native code outside ONNX has to provide"};
+    scan_report(onnx->scan, FORMAT, &effect);
+}
+
+static bool path_leaves(const char *path)
+{
+    if (path[0] == '/')
+        return true;
+    for (const char *part = path; part; part = strchr(part, '/')) {
+        part += *part == '/';
+        if (part[0] == '.' && part[1] == '.' && (part[2] == '/' || part[2] == '\0'))
+            return true;
+    }
+    return false;
+}
+
+static void external_judge(struct onnx *onnx)
+{
+    struct effect effect = {.kind = EFFECT_READ, .name = onnx->value, .offset = onnx->protobuf.offset};
+    if (strcmp(onnx->key, "location") != 0)
+        return;
+    if (strcmp(onnx->value, "*/_ORT_MEM_ADDR_/*") == 0) {
+        scan_malformed(onnx->scan, FORMAT, "onnx-memory-address", onnx->protobuf.offset,
+                       "a tensor that onnxruntime would take from an address in memory");
+        return;
+    }
+    if (onnx->value_cut)
+        effect.detail = "a path too long to be one";
+    else if (path_leaves(onnx->value))
+        effect.detail = "a tensor's data are read from outside the model's folder";
+    else
+        return;
+    scan_report(onnx->scan, FORMAT, &effect);
+}
+
+static void text_keep(const struct protobuf *protobuf, char *to, size_t size)
+{
+    size_t length = protobuf->text_length < size - 1 ? protobuf->text_length : size - 1;
+    memcpy(to, protobuf->text, length);
+    to[length] = '\0';
+    /* A zero byte is part of the text for who reads it; it must not end it here. */
+    for (char *zero = memchr(to, 0, length); zero; zero = memchr(zero, 0, length - (size_t)(zero - to)))
+        *zero = '\1';
+}
+
+/* A node or function begins or ends. */
+static void operator_bound(struct onnx *onnx, bool closed, bool node)
+{
+    struct operator *operator = &onnx->operators[closed ? onnx->open : ++onnx->open];
+    if (!closed) {
+        operator->domain[0] = operator->name[0] = '\0';
+        return;
+    }
+    if (node)
+        node_judge(onnx);
+    else
+        names_add(&onnx->functions, name_hash(operator->domain, operator->name));
+    onnx->open--;
+}
+
+static void event_read(struct onnx *onnx, enum protobuf_event event)
+{
+    const struct protobuf *protobuf = &onnx->protobuf;
+    struct operator *operator = &onnx->operators[onnx->open];
+    bool closed = event == PROTOBUF_CLOSE;
+    switch ((enum onnx_id)protobuf->field->id) {
+    case ID_IR_VERSION:
+        onnx->version = true;
+        break;
+    case ID_OPSET:
+        onnx->opset = true;
+        break;
+    case ID_GRAPH:
+        onnx->graph = true;
+        break;
+    case ID_NODE:
+    case ID_FUNCTION:
+        operator_bound(onnx, closed, protobuf->field->id == ID_NODE);
+        break;
+    case ID_FUNCTION_NAME:
+    case ID_NODE_TYPE:
+        text_keep(protobuf, operator->name, sizeof operator->name);
+        break;
+    case ID_FUNCTION_DOMAIN:
+    case ID_NODE_DOMAIN:
+        text_keep(protobuf, operator->domain, sizeof operator->domain);
+        break;
+    case ID_EXTERNAL:
+        if (closed)
+            external_judge(onnx);
+        onnx->key[0] = onnx->value[0] = '\0';
+        onnx->value_cut = false;
+        break;
+    case ID_EXTERNAL_KEY:
+        text_keep(protobuf, onnx->key, sizeof onnx->key);
+        break;
+    case ID_EXTERNAL_VALUE:
+        text_keep(protobuf, onnx->value, sizeof onnx->value);
+        onnx->value_cut = protobuf->cut;
+        break;
+    case ID_NONE:
+        break;
+    }
+}
+
+/* Walks the whole file. Returns the last event: PROTOBUF_FINISHED, PROTOBUF_FAILED, or another one when the scan stopped. */
+static enum protobuf_event walk(struct onnx *onnx, const struct protobuf_message *message)
+{
+    enum protobuf_event event = PROTOBUF_FAILED;
+    struct arena_mark mark = arena_mark(onnx->scan->arena);
+    if (!protobuf_open(&onnx->protobuf, onnx->scan->arena, onnx->source, 0, onnx->source->size, message)) {
+        scan_failed(onnx->scan, SCAN_MEMORY, 0);
+        return event;
+    }
+    onnx->open = 0;
+    while (!onnx->scan->stopped) {
+        event = protobuf_next(&onnx->protobuf);
+        if (event == PROTOBUF_FAILED || event == PROTOBUF_FINISHED)
+            break;
+        event_read(onnx, event);
+    }
+    if (onnx->protobuf.error == PROTOBUF_ERROR_IO)
+        scan_failed(onnx->scan, SCAN_IO, onnx->protobuf.reader.error);
+    arena_release(onnx->scan->arena, mark);
+    return event;
+}
+
+static void failure_say(const struct onnx *onnx)
+{
+    if (onnx->protobuf.error == PROTOBUF_ERROR_LIMIT)
+        scan_opaque(onnx->scan, FORMAT, "onnx-size", onnx->protobuf.reader.position, "a graph too large to be inspected");
+    else
+        scan_malformed(onnx->scan, FORMAT, "onnx-damaged", onnx->protobuf.reader.position, "no valid protobuf from here on");
+}
+
+static bool onnx_run(struct scan *scan, const struct source *source)
+{
+    struct onnx *onnx = arena_take(scan->arena, sizeof *onnx);
+    enum protobuf_event event;
+    if (onnx) {
+        onnx->functions.slots = arena_take(scan->arena, NAMES_SLOTS * sizeof(uint64_t));
+        onnx->said.slots = arena_take(scan->arena, NAMES_SLOTS * sizeof(uint64_t));
+    }
+    if (!onnx || !onnx->functions.slots || !onnx->said.slots) {
+        scan_failed(scan, SCAN_MEMORY, 0);
+        return true;
+    }
+    onnx->scan = scan;
+    onnx->source = source;
+    event = walk(onnx, &outline_message);
+    if (scan->stopped)
+        return true;
+    if (event == PROTOBUF_FAILED && onnx->protobuf.field && onnx->protobuf.field->id == ID_GRAPH)
+        onnx->graph = true;
+    /* Of a file that breaks off, more must speak for its being one. */
+    if (!onnx->graph || !(event == PROTOBUF_FINISHED ? onnx->version || onnx->opset : onnx->version))
+        return false;
+    scan_is(scan, FORMAT);
+    if (event == PROTOBUF_FINISHED)
+        event = walk(onnx, &model_message);
+    if (event == PROTOBUF_FAILED && !scan->stopped)
+        failure_say(onnx);
+    return true;
+}
+
+const struct format format_onnx = {FORMAT, onnx_bid, onnx_run};

@@ -1,0 +1,2 @@
+#define FUZZED format_onnx
+#include "one_format.h"
