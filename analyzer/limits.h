@@ -62,5 +62,23 @@
 #define LIMIT_GGUF_KEYS 1024u
 /* Arrays within arrays of a GGUF file; models have none. */
 #define LIMIT_GGUF_DEPTH 8u
+/* Fields of a protobuf message, all levels together. ONNX and TensorFlow graphs of large models have some millions. */
+#define LIMIT_PROTOBUF_FIELDS (32u << 20)
+/* Messages within messages; protobuf's parsers refuse more. */
+#define LIMIT_PROTOBUF_DEPTH 100u
+/* Functions that an ONNX file defines, and operators from other domains that are told apart; exporters write hundreds. */
+#define LIMIT_ONNX_NAMES 8192u
+/* Object headers of an HDF5 file that are visited. Keras writes some per layer; the largest collections of data hold more. */
+#define LIMIT_HDF5_OBJECTS (1u << 17)
+/* Headers, nodes, links and attributes of an HDF5 file, each of which costs a read. */
+#define LIMIT_HDF5_STEPS (4u << 20)
+/* Trees within trees of an HDF5 file; each level multiplies what fits by the hundred. */
+#define LIMIT_HDF5_DEPTH 16u
+/* Bytes looked at of one link or attribute message. Their lengths have 16 bits, but for huge ones kept elsewhere. */
+#define LIMIT_HDF5_MESSAGE (64u << 10)
+/* Texts looked into of one attribute that is an array of them. */
+#define LIMIT_HDF5_TEXTS 1024u
+/* A PyTorch module within a Keras config, which has to be decoded in memory. */
+#define LIMIT_KERAS_MODULE (4u << 20)
 
 #endif
