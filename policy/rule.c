@@ -367,6 +367,23 @@ static bool check_sense(const struct compiler *compiler, const cJSON *node, cons
     return senseless == NULL || fault_at_value(compiler, node, senseless, NULL, NULL);
 }
 
+/* Whoever lets a name be called or created lets it appear: a load is judged by each of these, and a permission that leaves the
+ * others denied would permit nothing. The built-in rules say each effect for themselves. */
+static void add_implied(struct rule *rule)
+{
+    unsigned call = 1u << EFFECT_CALL, create = 1u << EFFECT_CREATE, import = 1u << EFFECT_IMPORT;
+    if (rule->tier == TIER_BUILT_IN || rule->then != DECISION_ALLOW || rule->has_otherwise)
+        return;
+    if ((rule->effects & call) != 0 && rule->args != NULL && rule->match != NULL) {
+        rule->has_otherwise = true; /* the arguments are for the call alone */
+        rule->otherwise = DECISION_ALLOW;
+    } else if ((rule->effects & call) != 0) {
+        rule->effects |= (uint16_t)(create | import);
+    } else if ((rule->effects & create) != 0) {
+        rule->effects |= (uint16_t)import;
+    }
+}
+
 bool rule_compile(const struct compiler *compiler, const cJSON *node, struct rule *rule)
 {
     *rule = (struct rule){.origins = UINT16_MAX, .moments = UINT16_MAX, .homes = UINT16_MAX, .objects = UINT16_MAX};
@@ -381,5 +398,8 @@ bool rule_compile(const struct compiler *compiler, const cJSON *node, struct rul
         rule->severity = rule->then == DECISION_ALLOW ? "info" : rule->then == DECISION_WARN ? "low" : "high";
     if (rule->why == NULL)
         rule->why = rule->tier == TIER_SITE ? "the site's policy says so" : "the policy says so";
-    return check_sense(compiler, node, rule);
+    if (!check_sense(compiler, node, rule))
+        return false;
+    add_implied(rule);
+    return true;
 }

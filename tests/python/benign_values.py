@@ -544,6 +544,10 @@ def sections():
             if name.endswith("_values") and name[0] != "_"}
 
 
+# One protocol of each kind: text and Python 2 names, Python 2 names, attributes by getattr, dotted names. The rest name the same.
+FORMS = (0, 2, 3, 4)
+
+
 def write(folder, wanted, protocols):
     folder.mkdir(parents=True, exist_ok=True)
     written = failed = 0
@@ -556,7 +560,7 @@ def write(folder, wanted, protocols):
                     (folder / f"{section}.{name}.pt").write_bytes(value.content)
                     written += 1
                     continue
-                for protocol in protocols:
+                for protocol in protocols if section.startswith(("stdlib", "own")) else FORMS:
                     try:
                         content = pickle.dumps(value, protocol)
                     except Exception as error:
