@@ -42,7 +42,9 @@ def run_tap(program, tally):
     """One TAP program; its diagnostics pass through to our stdout."""
     name = os.path.relpath(program)
     print(f"# {name}", flush=True)
-    process = subprocess.Popen([program], stdout=subprocess.PIPE, text=True, errors="replace", start_new_session=True)
+    # Our own interpreter is that of the tests' environment; the one that a first line names may be another.
+    command = [sys.executable, program] if program.endswith(".py") else [program]
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True, errors="replace", start_new_session=True)
     try:
         output, _ = process.communicate(timeout=PROGRAM_SECONDS)
     except subprocess.TimeoutExpired:

@@ -70,7 +70,7 @@ cat >"$lists/pure" <<'EOF'
 memcpy memmove memset memcmp memchr memrchr memmem rawmemchr
 strlen strnlen strcmp strncmp strchr strrchr strstr strspn strcspn strpbrk stpcpy
 bsearch qsort
-inflate inflateInit_ inflateInit2_ inflateEnd inflateReset inflateReset2 inflateCopy inflateSync crc32 crc32_z adler32
+inflate inflateInit_ inflateInit2_ inflateEnd inflateReset inflateReset2 inflateCopy inflateSync inflateCopy crc32 crc32_z adler32
 _GLOBAL_OFFSET_TABLE_ __stack_chk_fail
 EOF
 tr ' ' '\n' <"$lists/pure" >"$lists/pure_lines"
