@@ -18,6 +18,7 @@ static const struct {
     {"zip-crc", "a member's checksum does not fit"},
     {"zip-local-header", "a member is not where the directory says"},
     {"zip-truncated", "a member's data run past the end of the file"},
+    {"zip-overlap", "members share their data"},
 };
 
 void zip_report_faults(struct zip_archive *archive, unsigned faults, uint64_t offset)
@@ -112,6 +113,10 @@ static void reading_recognise(struct reading *reading)
         reading->faults |= ZIP_FAULT_COUNT; /* without zip64 the count is modulo 65536 */
 }
 
+/* Members lie side by side: together they are no larger than the file, but for a few whose size is a lie. A directory that
+ * names the same data a million times would be analysed for hours. */
+#define OVERLAP_MAX 4u
+
 static void reading_members(struct reading *reading)
 {
     struct zip_archive *archive = reading->archive;
@@ -119,6 +124,8 @@ static void reading_members(struct reading *reading)
     struct name_set set;
     struct zip_walk walk;
     struct zip_entry entry;
+    uint64_t size = archive->source->size;
+    uint64_t room = size < UINT64_MAX / OVERLAP_MAX ? size * OVERLAP_MAX : UINT64_MAX;
     if (!name_set_open(&set, scan->arena, reading->members)) {
         scan_failed(scan, SCAN_MEMORY, 0);
         return;
@@ -128,6 +135,13 @@ static void reading_members(struct reading *reading)
     while (!scan->stopped && walk.seen < LIMIT_MEMBERS && zip_walk_next(&walk, &entry)) {
         if (zip_names_storage(&reading->names, &entry))
             continue;
+        uint64_t share = entry.packed < size ? entry.packed : size;
+        if (share > room) {
+            reading->faults |= ZIP_FAULT_OVERLAP;
+            archive->found = true;
+            break;
+        }
+        room -= share;
         if (set.used < NAMES_MAX && name_set_add(&set, &entry))
             reading->faults |= ZIP_FAULT_DUPLICATE;
         zip_member_scan(archive, &entry, zip_names_script(&reading->names, &entry));

@@ -33,9 +33,10 @@ enum zip_fault {
     ZIP_FAULT_SIZE = 1u << 9,         /* sizes differ from each other or from the data */
     ZIP_FAULT_CRC = 1u << 10,         /* checksums differ, or do not fit the data */
     ZIP_FAULT_LOCAL = 1u << 11,       /* there is no local header where the directory says */
-    ZIP_FAULT_TRUNCATED = 1u << 12    /* the data run past the end of the file */
+    ZIP_FAULT_TRUNCATED = 1u << 12,   /* the data run past the end of the file */
+    ZIP_FAULT_OVERLAP = 1u << 13      /* members share their data */
 };
-#define ZIP_FAULTS 13
+#define ZIP_FAULTS 14
 
 /* Finds the end records and every distinct plausible directory they lead to. `faults` receives ZIP_FAULT_ENDS and
  * ZIP_FAULT_DIRECTORIES. Returns the count, 0 when there is none (or no memory: scan->stopped). */

@@ -343,6 +343,33 @@ static void test_broken(void)
     built_free(&zip);
 }
 
+static void test_overlap(void)
+{
+    enum { COPIES = 40, PADDING = 4000, ENTRY = 46 + 10 };
+    struct scanned scanned;
+    struct built zip = {0}, many = {0};
+    unsigned char padded[PADDING] = {0};
+    memcpy(padded, pickle_calls, pickle_calls_length);
+    struct file files[] = {{"m/data.pkl", padded, PADDING, false, NULL}};
+    zip_build(&zip, files, 1, NULL);
+    size_t directory = zip.length - 22 - ENTRY;
+    built_add(&many, zip.data, directory);
+    for (unsigned i = 0; i < COPIES; i++)
+        built_add(&many, zip.data + directory, ENTRY);
+    built_text(&many, "PK\5\6");
+    built_le(&many, 4, 0);
+    built_le(&many, 4, COPIES | COPIES << 16);
+    built_le(&many, 4, COPIES * ENTRY);
+    built_le(&many, 4, directory);
+    built_le(&many, 2, 0);
+    scan_bytes(many.data, many.length, &scanned);
+    unit_ok(scanned_has(&scanned, "malformed", "zip-overlap", NULL) && calls_in(&scanned, "m/data.pkl"),
+            "members that share their data: told");
+    unit_ok(scanned_count(&scanned, "call") < COPIES, "and not analysed for each");
+    built_free(&many);
+    built_free(&zip);
+}
+
 static void test_methods(void)
 {
     struct scanned scanned;
@@ -418,6 +445,7 @@ int main(void)
     test_disagreements();
     test_directories();
     test_broken();
+    test_overlap();
     test_methods();
     test_plain();
     test_torchscript();
