@@ -200,6 +200,11 @@ $B/asan/test_%: $B/asan/obj/tests/unit/test_%.o $B/asan/obj/tests/support.a $B/a
 	$(call say,LD,$@)
 	$Q$(CC) -fsanitize=address,undefined -o $@ $(filter $B/asan/obj/tests/%,$^) $(call behind_libc,$B/asan/library.a)
 
+# Prints what the analyzer says of a file, for tests in Python.
+$B/effects_dump: $O/tests/tools/effects_dump.o $O/library.a $(LIBUNWIND)
+	$(call say,LD,$@)
+	$Q$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $< $(call behind_libc,$O/library.a)
+
 # A fuzzer's entry point, driven over damaged files instead of by libFuzzer.
 $B/asan/damage_%: $B/asan/obj/tests/fuzz/fuzz_%.o $B/asan/obj/tests/fuzz/damage.o $B/asan/library.a $(LIBUNWIND)
 	$(call say,LD,$@)
@@ -220,7 +225,7 @@ $B/corpus/stamp: tests/fuzz/make_corpus.py
 	$Qpython3 tests/fuzz/make_corpus.py $(@D)
 	$Qtouch $@
 
-check: all $(UNIT_TESTS) $(STAMPS)/venv
+check: all $(UNIT_TESTS) $B/effects_dump $(STAMPS)/venv
 	$Q$(RUN) --pytest tests/python tests/unit/check_layers.sh tests/unit/check_symbols.py $(UNIT_TESTS)
 check-layers: all
 	$Qtests/unit/check_layers.sh
@@ -228,7 +233,7 @@ check-symbols: all $(STAMPS)/venv
 	$Q$(PYTHON) tests/unit/check_symbols.py
 check-unit: $(UNIT_TESTS) $(STAMPS)/venv
 	$Q$(RUN) $(UNIT_TESTS)
-check-python: all $(STAMPS)/venv
+check-python: all $B/effects_dump $(STAMPS)/venv
 	$Q$(RUN) --pytest tests/python
 check-asan: $(UNIT_TESTS:$B/unit/%=$B/asan/%) $(FUZZERS:%=$B/asan/damage_%) $B/corpus/stamp $(STAMPS)/venv
 	$Q$(RUN) $(UNIT_TESTS:$B/unit/%=$B/asan/%) $(FUZZERS:%=$B/asan/damage_%)

@@ -39,8 +39,6 @@
 #define LIMIT_PICKLE_STEPS 4096u
 /* Pickled bytes handed to calls and found to be models themselves, in one stream. */
 #define LIMIT_PICKLE_NESTED (64u << 10)
-/* Bytes that must be copied to be looked into, because the stream spells them in escapes or as text. */
-#define LIMIT_PICKLE_DECODED (4u << 20)
 /* Garbage after STOP that is searched for a further pickle. Whoever loads several finds them one behind another. */
 #define LIMIT_PICKLE_GAP (1u << 20)
 /* Members of one archive; the largest sharded torch checkpoints have some 10,000 storages. */

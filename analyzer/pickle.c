@@ -6,7 +6,7 @@ static const char format[] = "pickle";
 
 static unsigned bid(const struct bid_view *view)
 {
-    return pickle_bid(view->head, view->head_length, view->head_length >= view->size);
+    return pickle_bid(view->head, view->head_length, view->size);
 }
 
 void machine_end(struct machine *machine, enum stream_end end)
@@ -44,12 +44,11 @@ static bool stream_begins(struct machine *machine, bool proto_only)
 {
     size_t length;
     const unsigned char *bytes = reader_rest(&machine->reader, SCAN_HEAD, &length);
-    bool whole;
 
     if (!bytes || (proto_only && bytes[0] != OP_PROTO))
         return false;
-    whole = machine->reader.position + length >= machine->reader.end;
-    return pickle_bid(bytes, length, whole) >= BID_RUN;
+    return pickle_bid(bytes, length < SCAN_HEAD ? length : SCAN_HEAD, machine->reader.end - machine->reader.position) >=
+           BID_RUN;
 }
 
 /* Moves to the next pickle behind what is none: right here, behind zeros or white space, or anywhere near with PROTO. */
@@ -79,6 +78,19 @@ static bool stream_next(struct machine *machine)
     return false;
 }
 
+/* The other reading of a stream in which a field crosses the end of a frame. Leaves the reader where it was. */
+static bool stream_run_cut(struct machine *machine, uint64_t start)
+{
+    uint64_t behind = machine->reader.position;
+
+    machine->reader.position = start;
+    machine->cutting = true;
+    machine_end(machine, machine_run(machine));
+    machine->cutting = false;
+    machine->reader.position = behind;
+    return machine->confirmed;
+}
+
 static bool streams_run(struct machine *machine)
 {
     bool any = false, legacy = false;
@@ -90,6 +102,8 @@ static bool streams_run(struct machine *machine)
 
         machine_end(machine, end);
         any |= machine->confirmed || end == STREAM_LIMIT;
+        if (machine->frames_cut && !machine->scan->stopped)
+            any |= stream_run_cut(machine, start);
         if (end != STREAM_STOPPED)
             break;
         if (count++ == 0 && legacy_magic(machine, start)) {

@@ -163,6 +163,9 @@ struct machine {
     bool confirmed;       /* it named something (with PROTO) or did something: effects are reported */
     bool named;
     bool frames_differ;   /* Python's unpickler reads the frames otherwise than C's */
+    bool frames_cut;      /* a field crosses the end of a frame */
+    bool cutting;         /* execute as C's unpickler does when it reads from a file: the part of such a field that lies
+                             within the frame is dropped */
     uint32_t stream;      /* number of this stream in the file */
     unsigned nesting;     /* of pickles that joblib puts inline */
 
@@ -304,7 +307,7 @@ word call_items(struct machine *machine, word callee, const word *arguments, siz
 word call_newobj(struct machine *machine, word callee, word arguments, word keywords);
 void call_build(struct machine *machine, word target, word state);
 /* APPEND, SETITEM and the like; `detail` says what is done. */
-void call_change(struct machine *machine, word target, const word *items, size_t count, const char *detail);
+void call_change(struct machine *machine, word target, const word *items, size_t count, bool pairs, const char *detail);
 word call_persistent(struct machine *machine, word id);
 
 /* pickle_joblib.c */

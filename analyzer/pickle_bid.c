@@ -32,7 +32,7 @@ const struct pickle_shape pickle_shapes[256] = {
 
 struct walk {
     const unsigned char *at, *end;
-    bool whole;          /* nothing follows after `end` */
+    uint64_t behind;     /* bytes that follow after `end` */
     bool proto, named, acted;
     unsigned depth, fence; /* items on the stack; items below the last mark */
     unsigned marks;
@@ -85,14 +85,15 @@ static enum step walk_sized(struct walk *walk, unsigned char op, const unsigned 
 
     if ((op == OP_BINSTRING || op == OP_LONG4) && length > INT32_MAX)
         return STEP_BAD;
-    if (length > INT64_MAX)
-        return STEP_BAD;
-    if (length > (size_t)(walk->end - walk->at)) {
-        walk->at = walk->end;
-        return STEP_OUT;
+    if (length <= (size_t)(walk->end - walk->at)) {
+        walk->at += length;
+        return STEP_ON;
     }
-    walk->at += length;
-    return STEP_ON;
+    /* A payload that cannot be there: both unpicklers raise. This is what tells bitcode and text from pickles. */
+    if (length - (size_t)(walk->end - walk->at) > walk->behind)
+        return STEP_BAD;
+    walk->at = walk->end;
+    return STEP_OUT;
 }
 
 static enum step walk_argument(struct walk *walk, unsigned char op, const struct pickle_shape *shape)
@@ -165,18 +166,18 @@ static enum step walk_step(struct walk *walk)
     step = walk_argument(walk, op, shape);
     if (step == STEP_BAD)
         return STEP_BAD;
+    /* Whatever comes of the stack, and even if the file ends instead of the line: one of the unpicklers resolves it. */
+    walk->named |= (shape->does & NAMES) != 0;
     stack = walk_stack(walk, op, shape);
     if (stack != STEP_ON)
         return stack;
-    /* A name that ends with the file instead of a newline is still resolved. */
-    walk->named |= (shape->does & NAMES) != 0;
     walk->acted |= (shape->does & ACTS) != 0 && step == STEP_ON;
     return step;
 }
 
-unsigned pickle_bid(const unsigned char *bytes, size_t length, bool whole)
+unsigned pickle_bid(const unsigned char *bytes, size_t length, uint64_t size)
 {
-    struct walk walk = {.at = bytes, .end = bytes + length, .whole = whole};
+    struct walk walk = {.at = bytes, .end = bytes + length, .behind = size > length ? size - length : 0};
     enum step step = STEP_ON;
 
     if (length < 2)
@@ -193,13 +194,13 @@ unsigned pickle_bid(const unsigned char *bytes, size_t length, bool whole)
     if (step == STEP_BAD || step == STEP_STOP)
         return 0;
     /* Valid as far as can be seen. At the end of the bytes nothing more can come, elsewhere the machine goes on. */
-    return walk.whole ? 0 : BID_OPEN;
+    return walk.behind ? BID_OPEN : 0;
 }
 
 bool pickle_walk_acts(const unsigned char *bytes, size_t length)
 {
     /* Items and marks enough that nothing is missing. */
-    struct walk walk = {.at = bytes, .end = bytes + length, .marks = WALK_MARKS / 2};
+    struct walk walk = {.at = bytes, .end = bytes + length, .behind = UINT64_MAX, .marks = WALK_MARKS / 2};
     enum step step = STEP_ON;
     unsigned i;
 
@@ -209,5 +210,5 @@ bool pickle_walk_acts(const unsigned char *bytes, size_t length)
     walk.depth = walk.fence + 1024;
     while (step == STEP_ON && walk.at < walk.end && !walk.acted && !walk.named)
         step = walk_step(&walk);
-    return walk.acted || walk.named;
+    return walk.acted || walk.named || step == STEP_OUT;
 }

@@ -218,10 +218,12 @@ word call_newobj(struct machine *machine, word callee, word arguments, word keyw
     return object_of(machine, callee);
 }
 
-void call_change(struct machine *machine, word target, const word *items, size_t count, const char *detail)
+void call_change(struct machine *machine, word target, const word *items, size_t count, bool pairs, const char *detail)
 {
     if (word_tag(target) == TAG_OBJECT) {
-        hooks_report(machine, target);
+        /* Setting items asks the type alone. */
+        if (!pairs)
+            hooks_report(machine, target);
     } else if (word_tag(target) == TAG_GLOBAL || word_tag(target) == TAG_UNKNOWN) {
         const struct invocation invocation = {.kind = EFFECT_CALL, .callee = target, .arguments = items,
                                               .count = count, .known = true, .detail = detail};
@@ -261,7 +263,7 @@ void call_build(struct machine *machine, word target, word state)
     size_t count, i;
 
     if (word_tag(target) == TAG_GLOBAL || word_tag(target) == TAG_UNKNOWN) {
-        call_change(machine, target, &state, 1, "its state is set, although the stream did not make it");
+        call_change(machine, target, &state, 1, false, "its state is set, although the stream did not make it");
         return;
     }
     if (word_tag(target) != TAG_OBJECT)

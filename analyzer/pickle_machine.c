@@ -167,6 +167,23 @@ static enum stream_end memo_get(struct machine *machine, uint64_t index)
     return slot ? push(machine, *slot) : STREAM_INVALID;
 }
 
+/* A field has been read from `start` on. Does it cross the end of its frame? Python's unpickler raises then. C's goes on, if
+ * it has all bytes in memory; when it reads from a file its buffer is the frame, and it forgets what is left of it and
+ * reads the field behind. Then true, and the reader is there. */
+static bool field_cut(struct machine *machine, uint64_t start)
+{
+    uint64_t frame_end = machine->frame_end;
+
+    if (machine->reader.position <= frame_end || start >= frame_end)
+        return false;
+    machine->frames_differ = machine->frames_cut = true;
+    if (!machine->cutting)
+        return false;
+    machine->reader.position = frame_end;
+    machine->frame_end = UINT64_MAX;
+    return true;
+}
+
 enum number { NUMBER_FITS, NUMBER_LARGE, NUMBER_NONE };
 
 static unsigned digit_value(unsigned char c)
@@ -216,7 +233,7 @@ static enum number number_read(const unsigned char *line, size_t length, unsigne
 }
 
 /* A line as readline()[:-1] gives it: at the end of the bytes without its last one. `place` receives where it starts. */
-static bool line_take(struct machine *machine, const unsigned char **line, uint64_t *length)
+static bool line_read(struct machine *machine, const unsigned char **line, uint64_t *length)
 {
     struct reader *reader = &machine->reader;
     size_t got;
@@ -244,6 +261,13 @@ static bool line_take(struct machine *machine, const unsigned char **line, uint6
     reader->position += got;
     *length = got - 1;
     return true;
+}
+
+static bool line_take(struct machine *machine, const unsigned char **line, uint64_t *length)
+{
+    uint64_t start = machine->reader.position;
+
+    return line_read(machine, line, length) && (!field_cut(machine, start) || line_read(machine, line, length));
 }
 
 static enum stream_end op_number(struct machine *machine, unsigned char op)
@@ -275,11 +299,18 @@ static enum stream_end op_number(struct machine *machine, unsigned char op)
 
 static enum stream_end op_line(struct machine *machine, unsigned char op)
 {
-    uint64_t length = 0;
+    uint64_t length = 0, start = machine->reader.position;
     const unsigned char *line;
 
-    if (!reader_skip_line(&machine->reader, &length) && !line_take(machine, &line, &length))
+    if (!reader_skip_line(&machine->reader, &length) && !line_read(machine, &line, &length))
         return STREAM_TRUNCATED;
+    if (field_cut(machine, start)) {
+        start = machine->reader.position;
+        if (!reader_skip_line(&machine->reader, &length) && !line_read(machine, &line, &length))
+            return STREAM_TRUNCATED;
+        /* The text does not lie where its opcode says. */
+        return push(machine, value_made(machine, TAG_OBJECT, NAMES_MAX));
+    }
     if (op == OP_PERSID)
         return push(machine, value_made(machine, TAG_OBJECT, NAMES_MAX));
     return push(machine, word_text(op == OP_STRING ? TAG_STRING8 : TAG_STRING, machine->offset, length) | TEXT_ESCAPED);
@@ -288,12 +319,20 @@ static enum stream_end op_line(struct machine *machine, unsigned char op)
 /* A length of one, four or eight bytes, and that many bytes of payload, which are not read here. */
 static enum stream_end op_sized(struct machine *machine, unsigned char op, uint64_t length)
 {
+    uint64_t start = machine->reader.position;
     enum tag tag;
 
     if ((op == OP_BINSTRING || op == OP_LONG4) && length > INT32_MAX)
         return STREAM_INVALID;
     if (!reader_skip(&machine->reader, length))
         return STREAM_TRUNCATED;
+    /* Bytes are copied piece by piece, and nothing of them is dropped. */
+    if (op != OP_BINBYTES && op != OP_SHORT_BINBYTES && op != OP_BINBYTES8 && op != OP_BYTEARRAY8 &&
+        field_cut(machine, start)) {
+        if (!reader_skip(&machine->reader, length))
+            return STREAM_TRUNCATED;
+        return push(machine, value_made(machine, TAG_OBJECT, NAMES_MAX));
+    }
     switch (op) {
     case OP_LONG1:
     case OP_LONG4:
@@ -326,8 +365,11 @@ static bool pair_take(struct machine *machine, uint32_t *name)
         return false;
     module_length = length < sizeof module ? (size_t)length : sizeof module;
     memcpy(module, line, module_length);
-    if (!line_take(machine, &line, &length))
-        return false;
+    /* Where the bytes end behind the module, Python's unpickler imports it and then asks it for "". */
+    if (!line_take(machine, &line, &length)) {
+        line = (const unsigned char *)"";
+        length = 0;
+    }
     if (length > LIMIT_NAME + 1)
         length = LIMIT_NAME + 1;
     if ((const char *)line == machine->scratch) {
@@ -350,13 +392,11 @@ static enum stream_end op_pair(struct machine *machine, unsigned char op)
 
     if (!pair_take(machine, &name))
         return STREAM_TRUNCATED;
-    if (op == OP_GLOBAL) {
-        report_import(machine, name);
-        return push(machine, word_global(name));
-    }
-    if (!mark_pop(machine, &first))
-        return STREAM_INVALID;
     report_import(machine, name);
+    if (op == OP_GLOBAL)
+        return push(machine, word_global(name));
+    if (!mark_pop(machine, &first))
+        return STREAM_INVALID; /* only now: Python's unpickler resolves the name first */
     count = machine->depth - first;
     made = call_items(machine, word_global(name), stack_from(machine, first), count);
     machine->depth = first;
@@ -429,14 +469,14 @@ static enum stream_end op_marked(struct machine *machine, unsigned char op)
     };
     word *items, target, made;
     size_t first, count;
-    bool pairs = op == OP_DICT || op == OP_SETITEMS;
+    bool pairs = op == OP_DICT || op == OP_SETITEMS, odd;
 
     if (!mark_pop(machine, &first))
         return STREAM_INVALID;
     count = machine->depth - first;
     items = stack_from(machine, first);
-    if (pairs && count % 2)
-        return STREAM_INVALID;
+    odd = pairs && count % 2;
+    count -= odd; /* Python's unpickler sets the pairs before it raises */
     switch (op) {
     case OP_POP_MARK:
         machine->depth = first;
@@ -460,14 +500,14 @@ static enum stream_end op_marked(struct machine *machine, unsigned char op)
             return STREAM_INVALID;
         target = machine->stack[first - 1];
         if (count) {
-            call_change(machine, target, items, count, changes[op]);
+            call_change(machine, target, items, count, pairs, changes[op]);
             value_insert(machine, target, items, count, pairs);
         }
         machine->depth = first;
-        return STREAM_GOES_ON;
+        return odd ? STREAM_INVALID : STREAM_GOES_ON;
     }
     machine->depth = first;
-    return push(machine, made);
+    return odd ? STREAM_INVALID : push(machine, made);
 }
 
 static enum stream_end op_build(struct machine *machine)
@@ -495,7 +535,7 @@ static enum stream_end op_change(struct machine *machine, unsigned char op)
         return STREAM_INVALID;
     machine->depth -= count;
     target = *top(machine);
-    call_change(machine, target, top(machine) + 1, count,
+    call_change(machine, target, top(machine) + 1, count, count == 2,
                 op == OP_SETITEM ? "an item is set in it" : "an item is appended to it");
     value_insert(machine, target, top(machine) + 1, count, count == 2);
     return STREAM_GOES_ON;
@@ -567,7 +607,7 @@ static enum stream_end op_frame(struct machine *machine, uint64_t length)
     return STREAM_GOES_ON;
 }
 
-static enum stream_end op_special(struct machine *machine, unsigned char op, const unsigned char *at)
+static enum stream_end op_special(struct machine *machine, unsigned char op, const unsigned char *fixed)
 {
     switch (op) {
     case OP_GLOBAL:
@@ -576,11 +616,11 @@ static enum stream_end op_special(struct machine *machine, unsigned char op, con
     case OP_STACK_GLOBAL:
         return op_stack_global(machine);
     case OP_EXT1:
-        return op_extension(machine, at[1]);
+        return op_extension(machine, fixed[0]);
     case OP_EXT2:
-        return op_extension(machine, load_le16(at + 1));
+        return op_extension(machine, load_le16(fixed));
     case OP_EXT4:
-        return op_extension(machine, load_le32(at + 1));
+        return op_extension(machine, load_le32(fixed));
     case OP_INT:
     case OP_LONG:
     case OP_FLOAT:
@@ -597,9 +637,9 @@ static enum stream_end op_special(struct machine *machine, unsigned char op, con
         *top(machine) = call_persistent(machine, *top(machine));
         return STREAM_GOES_ON;
     case OP_PROTO:
-        return op_proto(machine, at[1]);
+        return op_proto(machine, fixed[0]);
     case OP_FRAME:
-        return op_frame(machine, load_le64(at + 1));
+        return op_frame(machine, load_le64(fixed));
     case OP_NEXT_BUFFER:
         return push(machine, value_made(machine, TAG_OBJECT, NAMES_MAX));
     case OP_READONLY_BUFFER:
@@ -609,11 +649,9 @@ static enum stream_end op_special(struct machine *machine, unsigned char op, con
     }
 }
 
-/* One opcode, whose fixed part lies at `at` and has been moved over. */
-static enum stream_end op_execute(struct machine *machine, const unsigned char *at)
+/* One opcode, whose fixed part has been taken. */
+static enum stream_end op_execute(struct machine *machine, unsigned char op, const unsigned char *fixed)
 {
-    unsigned char op = at[0];
-
     switch (op) {
     case OP_MARK:
         return mark_push(machine);
@@ -630,27 +668,27 @@ static enum stream_end op_execute(struct machine *machine, const unsigned char *
     case OP_NEWFALSE:
         return push(machine, TAG_BOOL);
     case OP_BININT:
-        return push(machine, word_int((int32_t)load_le32(at + 1), 0));
+        return push(machine, word_int((int32_t)load_le32(fixed), 0));
     case OP_BININT1:
-        return push(machine, word_int(at[1], 0));
+        return push(machine, word_int(fixed[0], 0));
     case OP_BININT2:
-        return push(machine, word_int(load_le16(at + 1), 0));
+        return push(machine, word_int(load_le16(fixed), 0));
     case OP_BINFLOAT:
         return push(machine, word_number(machine->offset));
     case OP_SHORT_BINUNICODE:
     case OP_SHORT_BINBYTES:
     case OP_SHORT_BINSTRING:
     case OP_LONG1:
-        return op_sized(machine, op, at[1]);
+        return op_sized(machine, op, fixed[0]);
     case OP_BINUNICODE:
     case OP_BINBYTES:
     case OP_BINSTRING:
     case OP_LONG4:
-        return op_sized(machine, op, load_le32(at + 1));
+        return op_sized(machine, op, load_le32(fixed));
     case OP_BINUNICODE8:
     case OP_BINBYTES8:
     case OP_BYTEARRAY8:
-        return op_sized(machine, op, load_le64(at + 1));
+        return op_sized(machine, op, load_le64(fixed));
     case OP_EMPTY_TUPLE:
         return push(machine, TAG_TUPLE);
     case OP_EMPTY_LIST:
@@ -664,13 +702,13 @@ static enum stream_end op_execute(struct machine *machine, const unsigned char *
     case OP_TUPLE3:
         return op_tuple(machine, (size_t)(op - OP_TUPLE1) + 1);
     case OP_BINGET:
-        return memo_get(machine, at[1]);
+        return memo_get(machine, fixed[0]);
     case OP_LONG_BINGET:
-        return memo_get(machine, load_le32(at + 1));
+        return memo_get(machine, load_le32(fixed));
     case OP_BINPUT:
-        return memo_put(machine, at[1]);
+        return memo_put(machine, fixed[0]);
     case OP_LONG_BINPUT:
-        return memo_put(machine, load_le32(at + 1));
+        return memo_put(machine, load_le32(fixed));
     case OP_MEMOIZE:
         return memo_put(machine, machine->memo_count);
     case OP_TUPLE:
@@ -693,7 +731,7 @@ static enum stream_end op_execute(struct machine *machine, const unsigned char *
     case OP_BUILD:
         return op_build(machine);
     default:
-        return op_special(machine, op, at);
+        return op_special(machine, op, fixed);
     }
 }
 
@@ -706,36 +744,34 @@ static void machine_reset(struct machine *machine)
     machine->start = machine->offset = machine->reader.position;
     machine->frame_end = UINT64_MAX;
     machine->certain = machine->confirmed = machine->named = machine->frames_differ = false;
+    machine->frames_cut = false;
     machine->stream++;
 }
 
 /* The longest fixed part of an opcode. */
 #define STEP_LENGTH 9u
 
-/* Takes the next opcode's fixed part; NULL: the bytes end in it. */
-static const unsigned char *op_take(struct machine *machine)
+/* Takes the next opcode and its fixed part, which `fixed` receives. False: the bytes end in it. */
+static bool op_take(struct machine *machine, unsigned char *op, const unsigned char **fixed)
 {
     struct reader *reader = &machine->reader;
     size_t got;
     const unsigned char *at = reader_rest(reader, STEP_LENGTH, &got);
+    unsigned length;
 
     machine->offset = reader->position;
-    if (!at || got < 1u + pickle_shapes[at[0]].fixed)
-        return NULL;
-    reader->position += 1u + pickle_shapes[at[0]].fixed;
-    return at;
-}
-
-/* Python's unpickler raises where an opcode crosses the end of its frame. */
-static void frame_check(struct machine *machine)
-{
-    uint64_t position = machine->reader.position;
-
-    if (position < machine->frame_end)
-        return;
-    if (position > machine->frame_end)
-        machine->frames_differ = true;
-    machine->frame_end = UINT64_MAX;
+    if (!at)
+        return false;
+    *op = at[0];
+    length = pickle_shapes[at[0]].fixed;
+    if (got < 1u + length)
+        return false;
+    reader->position += 1u + length;
+    *fixed = at + 1;
+    if (reader->position <= machine->frame_end || !field_cut(machine, machine->offset + 1))
+        return true;
+    *fixed = reader_peek(reader, length, NULL);
+    return *fixed && reader_skip(reader, length);
 }
 
 enum stream_end machine_run(struct machine *machine)
@@ -744,17 +780,18 @@ enum stream_end machine_run(struct machine *machine)
 
     machine_reset(machine);
     while (end == STREAM_GOES_ON && !machine->scan->stopped) {
-        const unsigned char *at = op_take(machine);
+        const unsigned char *fixed;
+        unsigned char op;
 
-        if (!at) {
+        if (!op_take(machine, &op, &fixed)) {
             end = STREAM_TRUNCATED;
             break;
         }
         if (machine->offset >= PLACE_MAX)
             return limit_reached(machine, "pickle-size-limit", "larger than any file");
-        end = op_execute(machine, at);
-        if (machine->frame_end != UINT64_MAX)
-            frame_check(machine);
+        end = op_execute(machine, op, fixed);
+        if (machine->reader.position >= machine->frame_end)
+            machine->frame_end = UINT64_MAX;
     }
     if (machine->reader.error)
         scan_failed(machine->scan, SCAN_IO, machine->reader.error);

@@ -1,4 +1,5 @@
 #include "pickle.h"
+#include "pickle_decode.h"
 
 #include <string.h>
 
@@ -133,44 +134,54 @@ static bool bytes_bid(const struct machine *machine, uint64_t start, uint64_t le
     return scan_bid(head, head_length, tail, tail_length, length) & SCAN_BID_CONTENT;
 }
 
+/* The payload as a source: where it lies, or through a decoder from the arena. False: no memory, or no payload. */
+static bool bytes_source(struct machine *machine, word value, struct source_slice *slice, struct source *source,
+                         uint64_t *start)
+{
+    struct decoder *decoder;
+    uint64_t length;
+    unsigned char op;
+
+    if (!text_payload(machine, value, start, &length))
+        return false;
+    if (text_is_raw(value)) {
+        *slice = (struct source_slice){machine->reader.source, *start};
+        *source = source_from_slice(slice, length);
+        return bytes_bid(machine, *start, length);
+    }
+    decoder = arena_take(machine->scan->arena, sizeof *decoder);
+    if (!decoder) {
+        scan_failed(machine->scan, SCAN_MEMORY, 0);
+        return false;
+    }
+    op = text_opcode(machine, value);
+    *source = source_from_spelling(decoder, machine->reader.source, *start, length,
+                                   op == OP_STRING ? SPELT_ESCAPED : op == OP_UNICODE ? SPELT_RAW_UNICODE : SPELT_UNICODE);
+    return true;
+}
+
 static void bytes_scan(struct machine *machine, word value)
 {
     struct scan *scan = machine->scan;
     struct arena_mark mark = arena_mark(scan->arena);
-    bool model = scan->model, raw = text_is_raw(value);
-    struct source_slice slice = {machine->reader.source, 0};
-    struct source_memory memory;
+    bool model = scan->model;
+    struct source_slice slice;
     struct source source;
-    struct text text;
-    uint64_t length;
+    uint64_t start;
     char member[32];
 
     if (text_length(value) < 4 || map_get(&machine->nested, word_place(value)) || scan->stopped)
         return;
-    if (!text_payload(machine, value, &slice.start, &length) || (raw && !bytes_bid(machine, slice.start, length)))
-        return;
-    if (raw) {
-        source = source_from_slice(&slice, length);
-    } else {
-        if (!text_load(machine, value, LIMIT_PICKLE_DECODED, &text)) {
-            scan_failed(scan, SCAN_MEMORY, 0);
-            return;
-        }
-        memory = (struct source_memory){(const unsigned char *)text.bytes, text.length};
-        source = source_from_memory(&memory);
-    }
-    /* What a pickle hands on to be loaded is a model, so that the end of our nesting is no way out. */
-    scan->model = model || scan->depth + 1 >= LIMIT_NESTING;
-    if (scan_nested(scan, &source, bytes_member(slice.start, member))) {
-        if (!raw && text.cut)
-            scan_opaque(scan, format, "pickle-decoded-limit", machine->offset, "more escaped bytes than are decoded");
-        if (!map_put(&machine->nested, &scan->request->memory, LIMIT_PICKLE_NESTED, word_place(value), 1) &&
-            !scan->stopped) {
+    if (bytes_source(machine, value, &slice, &source, &start)) {
+        /* What a pickle hands on to be loaded is a model, so that the end of our nesting is no way out. */
+        scan->model = model || scan->depth + 2 >= LIMIT_NESTING;
+        if (scan_nested(scan, &source, bytes_member(start, member)) && !scan->stopped &&
+            !map_put(&machine->nested, &scan->request->memory, LIMIT_PICKLE_NESTED, word_place(value), 1)) {
             scan_opaque(scan, format, "pickle-nested-limit", machine->offset, "too many pickles within the pickle");
             scan->stopped = true;
         }
+        scan->model = model;
     }
-    scan->model = model;
     arena_release(scan->arena, mark);
 }
 

@@ -1,4 +1,5 @@
 #include "pickle.h"
+#include "pickle_decode.h"
 
 #include <string.h>
 
@@ -98,30 +99,6 @@ unsigned char text_opcode(struct machine *machine, word value)
     return payload_find(machine, value, &payload) ? payload.op : 0;
 }
 
-static int hex_digit(unsigned char c)
-{
-    if (c >= '0' && c <= '9')
-        return c - '0';
-    c |= 0x20;
-    return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
-}
-
-/* Reads `digits` hex digits; false where there are fewer. */
-static bool hex_read(const unsigned char *at, const unsigned char *end, unsigned digits, uint32_t *value)
-{
-    *value = 0;
-    if ((size_t)(end - at) < digits)
-        return false;
-    while (digits--) {
-        int digit = hex_digit(*at++);
-
-        if (digit < 0)
-            return false;
-        *value = *value << 4 | (uint32_t)digit;
-    }
-    return true;
-}
-
 static size_t utf8_write(char *to, uint32_t code)
 {
     if (code < 0x80) {
@@ -159,7 +136,7 @@ static size_t unicode_decode(const unsigned char *from, size_t length, char *to)
             unsigned char escape = *from++;
             unsigned digits = escape == 'u' ? 4 : escape == 'U' ? 8 : 0;
 
-            if (digits && hex_read(from, end, digits, &code)) {
+            if (digits && hex_decode(from, end, digits, &code)) {
                 from += digits;
             } else {
                 *at++ = '\\';
@@ -169,33 +146,6 @@ static size_t unicode_decode(const unsigned char *from, size_t length, char *to)
         at += utf8_write(at, code);
     }
     return (size_t)(at - to);
-}
-
-/* What follows a backslash in the escape-decode codec. Returns the bytes taken, 0 for an unknown escape, which stays. */
-static size_t escape_decode(const unsigned char *from, const unsigned char *end, unsigned char *value)
-{
-    static const char letters[] = "\\'\"bftnrva";
-    static const char meanings[] = "\\'\"\b\f\t\n\r\v\a";
-    const char *letter = memchr(letters, from[0], sizeof letters - 1);
-    uint32_t code;
-    size_t taken;
-
-    if (letter) {
-        *value = (unsigned char)meanings[letter - letters];
-        return 1;
-    }
-    if (from[0] >= '0' && from[0] <= '7') {
-        code = 0;
-        for (taken = 0; taken < 3 && from + taken < end && from[taken] >= '0' && from[taken] <= '7'; taken++)
-            code = code << 3 | (uint32_t)(from[taken] - '0');
-        *value = (unsigned char)code;
-        return taken;
-    }
-    if (from[0] == 'x' && hex_read(from + 1, end, 2, &code)) {
-        *value = (unsigned char)code;
-        return 3;
-    }
-    return 0;
 }
 
 /* The argument of STRING without its quotes, decoded. */
@@ -213,8 +163,10 @@ static size_t string_decode(const unsigned char *from, size_t length, char *to)
         unsigned char c = *from++;
 
         if (c == '\\' && from < end) {
-            size_t taken = escape_decode(from, end, &c);
+            unsigned char escaped;
+            size_t taken = escape_decode(from, end, &escaped);
 
+            c = taken ? escaped : c;
             from += taken;
         }
         *at++ = (char)c;

@@ -68,7 +68,7 @@ def stand_in(log, cache, module, name):
     def change(self, *arguments):
         log.append(("call", key))
 
-    made = Meta("StandIn", (Thing,), {"__new__": create, "__call__": call, "__slots__": ("__dict__",)})
+    made = Meta("StandIn", (Thing,), {"__new__": create, "__call__": call})
     for method in ("append", "extend", "add"):
         type.__setattr__(made, method, Method(log, key))
     cache[key] = made
