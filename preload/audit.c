@@ -37,9 +37,8 @@ static int on_event(const char *event, struct py_object *arguments, void *data)
 {
     uintptr_t here = (uintptr_t)__builtin_frame_address(0);
     (void)data;
-    if (guard_thread.depth != 0) {
-        if (unpickler_learning())
-            unpickler_learn_event();
+    if (unpickler_learning()) {
+        unpickler_learn_event();
         return 0;
     }
     if (event[0] == 'c' && strcmp(event, "cpython._PySys_ClearAuditHooks") == 0) {
@@ -49,7 +48,8 @@ static int on_event(const char *event, struct py_object *arguments, void *data)
     }
     if (!guard_ready() || arguments == NULL)
         return 0;
-    if (__builtin_expect(!__atomic_load_n(&frames_checked, __ATOMIC_RELAXED), 0))
+    /* Within guard's own work only a finalizer can raise what is judged below: it is judged like anybody's. */
+    if (__builtin_expect(!__atomic_load_n(&frames_checked, __ATOMIC_RELAXED), 0) && guard_thread.depth == 0)
         check_frames();
     if (event[0] == 'p' && strcmp(event, "pickle.find_class") == 0)
         return resolve_judge(arguments, here);

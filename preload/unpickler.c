@@ -93,12 +93,6 @@ bool unpickler_inside(struct unpickler_info *info)
     return true;
 }
 
-enum origin unpickler_origin(void)
-{
-    struct unpickler_info info;
-    return unpickler_inside(&info) ? info.origin : ORIGIN_UNKNOWN;
-}
-
 /* --- the stacks themselves ------------------------------------------------------------------------------------------- */
 
 struct stacks {
@@ -197,6 +191,12 @@ bool unpickler_importing(void)
 bool unpickler_runs_above(const void *code)
 {
     return frames_running(&code, 1, frames_above()) > 0;
+}
+
+enum origin unpickler_origin(void)
+{
+    struct unpickler_info info;
+    return unpickler_prove(&info) ? info.origin : ORIGIN_UNKNOWN;
 }
 
 /* --- whose bytes ----------------------------------------------------------------------------------------------------- */

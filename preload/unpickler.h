@@ -18,12 +18,12 @@ struct unpickler_info {
  * unpickled. May say yes a little too long after an unpickler returned. False leaves `info` alone; `info` may be NULL. */
 bool unpickler_inside(struct unpickler_info *info);
 
-/* ORIGIN_UNPICKLER, ORIGIN_IPC, ORIGIN_CACHE, or ORIGIN_UNKNOWN outside. As quick as unpickler_inside(). */
-enum origin unpickler_origin(void);
-
 /* Asks the stacks themselves whether an unpickler is on this thread; to be asked before denying. Forgets what turns out to be
- * stale. Walks the native stack (tens of us). Any hook, GIL or not. */
+ * stale. Walks the native stack (microseconds) where unpickler_inside() says yes. Any hook, GIL or not. */
 bool unpickler_prove(struct unpickler_info *info);
+
+/* unpickler_prove()'s origin, or ORIGIN_UNKNOWN outside. */
+enum origin unpickler_origin(void);
 
 /* --- below an audit event only (GIL held) --- */
 
