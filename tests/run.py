@@ -38,6 +38,14 @@ class Tally:
             self.skips.append(f"{name}: {why}")
 
 
+def kill_group(process):
+    try:
+        os.killpg(process.pid, signal.SIGKILL)
+    except ProcessLookupError:
+        pass
+    process.wait()
+
+
 def run_tap(program, tally):
     """One TAP program; its diagnostics pass through to our stdout."""
     name = os.path.relpath(program)
@@ -48,9 +56,11 @@ def run_tap(program, tally):
     try:
         output, _ = process.communicate(timeout=PROGRAM_SECONDS)
     except subprocess.TimeoutExpired:
-        os.killpg(process.pid, signal.SIGKILL)
+        kill_group(process)
         output, _ = process.communicate()
         tally.failures.append(f"{name}: still running after {PROGRAM_SECONDS} s")
+    finally:
+        kill_group(process)
     plan, seen, failed = None, 0, 0
     for line in output.splitlines():
         if match := TAP_PLAN.match(line):
@@ -88,10 +98,10 @@ def run_pytest(folder, work, tally):
     try:
         status = process.wait(timeout=PYTEST_SECONDS)
     except subprocess.TimeoutExpired:
-        os.killpg(process.pid, signal.SIGKILL)
-        process.wait()
         tally.failures.append(f"pytest: still running after {PYTEST_SECONDS} s")
         return
+    finally:
+        kill_group(process)
     if not report.exists():
         tally.failures.append(f"pytest: exit status {status} and no report")
         return
@@ -117,6 +127,8 @@ def main():
     arguments = parser.parse_args()
     arguments.work.mkdir(parents=True, exist_ok=True)
 
+    # Whoever stops us means what we started as well: it has a session of its own, and the handlers above end it.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
     started = time.monotonic()
     tally = Tally()
     for program in arguments.programs:
