@@ -320,17 +320,12 @@ static bool judge_afresh(struct check *check, bool in_root)
         take_verdict(&check->judged, &check->verdict);
     struct verdict_identity identity = verdict_identity(&check->status);
     bool keep = scanned == SCANNED && verdict_may_keep(check->fd, &check->status);
-    bool allowed = check->verdict.decision != DECISION_DENY;
-    if (!allowed)
+    if (check->verdict.decision == DECISION_DENY)
         seal_free(&seal);
-    int slot = -1;
-    if (keep || (enforce && allowed && seal.blocks))
-        slot = verdict_keep(&identity, &check->verdict, keep, &seal);
-    else
-        seal_free(&seal);
-    descriptor_set(check->fd, !enforce      ? DESCRIPTOR_PLAIN
-                              : slot >= 0 ? DESCRIPTOR_SEALED + (unsigned)slot
-                                          : DESCRIPTOR_UNKNOWN);
+    if (strlen(check->path) < VERDICT_PATH)
+        strcpy(check->verdict.path, check->path);
+    int slot = verdict_keep(&identity, &check->verdict, keep, &seal);
+    descriptor_set(check->fd, slot >= 0 ? DESCRIPTOR_SEALED + (unsigned)slot : DESCRIPTOR_UNKNOWN);
     return conclude(check, true);
 }
 
@@ -347,7 +342,7 @@ static bool judge_candidate(struct check *check, unsigned bid)
     check->mode = guard_mode();
     if (check->mode == MODE_OFF)
         return true;
-    bool in_root = model_in_root(check->path);
+    bool in_root = ((bid & SCAN_BID_CONTENT) || scan_config_name(check->path)) && model_in_root(check->path);
     if (!(bid & SCAN_BID_CONTENT) && !in_root) {
         descriptor_set(check->fd, DESCRIPTOR_PLAIN);
         return true;
@@ -379,7 +374,7 @@ static bool judge_candidate(struct check *check, unsigned bid)
     }
     if (slot < 0)
         return judge_afresh(check, in_root);
-    descriptor_set(check->fd, check->mode == MODE_ENFORCE ? DESCRIPTOR_SEALED + (unsigned)slot : DESCRIPTOR_PLAIN);
+    descriptor_set(check->fd, DESCRIPTOR_SEALED + (unsigned)slot);
     return conclude(check, false);
 }
 
@@ -431,4 +426,11 @@ bool guard_check_fd(int fd, int dirfd, const char *path)
         return true;
     }
     return check_candidate(fd, dirfd, path, &status, bid);
+}
+
+bool guard_file_being_read(char *path, size_t size)
+{
+    int fd = guard_thread.last_read_fd - 1;
+    unsigned state = fd >= 0 ? descriptor_state(fd) : DESCRIPTOR_UNKNOWN;
+    return size >= VERDICT_PATH && state >= DESCRIPTOR_SEALED && verdict_path((int)(state - DESCRIPTOR_SEALED), fd, path);
 }

@@ -10,7 +10,7 @@
 enum {
     DESCRIPTOR_UNKNOWN = 0, /* judge at the first read or mapping */
     DESCRIPTOR_PLAIN = 1,   /* nothing to judge: no model, or no file */
-    DESCRIPTOR_SEALED = 2   /* and above: seal number plus DESCRIPTOR_SEALED (seal.h) */
+    DESCRIPTOR_SEALED = 2   /* and above: the number of its verdict plus DESCRIPTOR_SEALED (verdicts.h) */
 };
 
 extern uint16_t descriptors[DESCRIPTORS_MAX];

@@ -45,6 +45,10 @@ enum decision guard_act(const struct subject *subject, const struct judgement *j
  * may have it. Denials and audits are recorded and printed. Keeps errno, the descriptor's position and the descriptor. */
 bool guard_check_fd(int fd, int dirfd, const char *path);
 
+/* The judged file that this thread read last and still holds open, so that what an unpickler does can be laid at the door of
+ * a model: its path as the program named it. False: none. For naming and for rules that name a model. */
+bool guard_file_being_read(char *path, size_t size);
+
 /* Was the last judged open on this thread one of a library's own caches (policy "caches", owned by the user)? */
 static inline bool thread_last_open_was_cache(void) { return guard_thread.last_open_cache; }
 

@@ -2,8 +2,10 @@
 
 #include "../analyzer/global_name.h"
 #include "guard.h"
+#include "model.h"
 #include "settle.h"
 #include "unpickler.h"
+#include "verdicts.h"
 
 #include <string.h>
 
@@ -18,13 +20,10 @@ struct reading {
 
 /* What no rule lists is judged again by what it is. An import of ours runs here, outside guard's section: what the module does
  * meanwhile is judged like anything else. */
-static void settle(const struct policy *policy, struct subject *subject, const struct reading *reading,
-                   struct judgement *judgement)
+static void judge_settled(const struct policy *policy, struct subject *subject, const struct reading *reading,
+                          struct judgement *judgement)
 {
-    subject->home = settle_home(reading->module);
-    subject->object = OBJECT_UNKNOWN;
-    if (subject->home != HOME_UNKNOWN && subject->home != HOME_MODEL && subject->home != HOME_TEMPORARY)
-        subject->object = settle_object(reading->module, reading->name);
+    settle(reading->module, reading->name, &subject->home, &subject->object);
     policy_judge(policy, subject, judgement);
 }
 
@@ -60,7 +59,7 @@ static void judge(const struct policy *policy, struct subject *subject, const st
     enum home home = HOME_UNKNOWN;
     enum object object = OBJECT_UNKNOWN;
     for (unsigned i = count; i-- > 0;) {
-        settle(policy, subject, &readings[i], judgement);
+        judge_settled(policy, subject, &readings[i], judgement);
         /* The written name of a mapped pair usually exists nowhere: nothing to hold against the other. */
         bool absent = i == 0 && count > 1 && subject->home == HOME_UNKNOWN;
         if (i + 1 == count || (!absent && judgement->decision > worst.decision)) {
@@ -122,6 +121,16 @@ int resolve_judge(struct py_object *arguments, uintptr_t event_frame)
         return act(&subject, NULL);
     struct judgement judgement;
     judge(policy, &subject, readings, count, whole, &judgement);
+    char path[VERDICT_PATH];
+    struct model_identity model;
+    if (judgement.decision == DECISION_DENY && origin == ORIGIN_UNPICKLER && guard_file_being_read(path, sizeof(path))) {
+        /* A rule may allow the name to this model alone. */
+        model_identify(path, &model);
+        subject.path = path;
+        subject.model = model.id[0] != '\0' ? model.id : NULL;
+        subject.revision = model.revision[0] != '\0' ? model.revision : NULL;
+        judge(policy, &subject, readings, count, whole, &judgement);
+    }
     if (judgement.decision == DECISION_DENY) {
         /* What was remembered of this thread may be stale; before it costs anybody a load, the stacks are asked. */
         section = guard_enter();

@@ -139,13 +139,28 @@ enum verdict_answer verdict_ask(int number, int fd, const void *bytes, size_t le
     uint32_t version = __atomic_load_n(&slot->version, __ATOMIC_SEQ_CST);
     struct seal seal = slot->seal;
     bool ours = !(version & 1) && slot->identity.device == status.st_dev && slot->identity.inode == status.st_ino &&
-                seal.blocks && __atomic_load_n(&slot->version, __ATOMIC_SEQ_CST) == version;
+                __atomic_load_n(&slot->version, __ATOMIC_SEQ_CST) == version;
     if (ours) {
-        bool holds = bytes ? seal_holds(&seal, fd, bytes, length, offset) : seal_holds_file(&seal, fd, offset, length);
+        bool holds = !seal.blocks || (bytes ? seal_holds(&seal, fd, bytes, length, offset)
+                                            : seal_holds_file(&seal, fd, offset, length));
         answer = holds ? VERDICT_HOLDS : VERDICT_BROKEN;
     }
     __atomic_sub_fetch(&slot->users, 1, __ATOMIC_SEQ_CST);
     return answer;
+}
+
+bool verdict_path(int number, int fd, char path[VERDICT_PATH])
+{
+    struct slot *slot = &slots[number];
+    struct stat status;
+    uint32_t version = __atomic_load_n(&slot->version, __ATOMIC_ACQUIRE);
+    if (version & 1 || raw_fstat(fd, &status) < 0 || slot->identity.device != status.st_dev ||
+        slot->identity.inode != status.st_ino)
+        return false;
+    memcpy(path, slot->verdict.path, VERDICT_PATH);
+    path[VERDICT_PATH - 1] = 0;
+    __atomic_thread_fence(__ATOMIC_ACQUIRE);
+    return path[0] && __atomic_load_n(&slot->version, __ATOMIC_RELAXED) == version;
 }
 
 void verdict_drop(int number)

@@ -11,6 +11,8 @@
 
 #define VERDICTS_MAX 512 /* files remembered; the oldest give way. A sharded 405B checkpoint has 191 */
 
+#define VERDICT_PATH 1024
+
 struct verdict_identity {
     uint64_t device, inode, size;
     int64_t modified_ns, changed_ns;
@@ -26,6 +28,7 @@ struct verdict {
     char name[256];                    /* effect.name */
     char arguments[256];
     char clause[384];                  /* policy_describe */
+    char path[VERDICT_PATH];           /* absolute, as the program named it; empty when it is longer */
 };
 
 struct verdict_identity verdict_identity(const struct stat *status);
@@ -41,10 +44,13 @@ int verdict_find(const struct verdict_identity *identity, struct verdict *verdic
  * only the seal is kept for reads to come. Returns the slot, or -1 when another thread is writing there. */
 int verdict_keep(const struct verdict_identity *identity, const struct verdict *verdict, bool reusable, struct seal *seal);
 
-/* Asks the seal in `slot` whether bytes just read hold (bytes NULL: whether the file does). VERDICT_GONE: the slot was given
- * to another file, so nothing is known. */
+/* Asks the seal in `slot` whether bytes just read hold (bytes NULL: whether the file does). What was kept without a seal
+ * (audit) holds. VERDICT_GONE: the slot was given to another file, so nothing is known. */
 enum verdict_answer { VERDICT_HOLDS, VERDICT_BROKEN, VERDICT_GONE };
 enum verdict_answer verdict_ask(int slot, int fd, const void *bytes, size_t length, uint64_t offset);
+
+/* The path under which the file behind `fd` was judged, if `slot` is still that file's. */
+bool verdict_path(int slot, int fd, char path[VERDICT_PATH]);
 
 /* Drops the slot's verdict, after its seal broke. */
 void verdict_drop(int slot);

@@ -74,6 +74,26 @@ static void test_gadgets(const struct policy *policy)
     unit_ok(edge.edge && !edge.attack && strcmp(edge.rule, "hidden-dependency") == 0, "torch.load is an edge and no attack");
 }
 
+static void test_implied(void)
+{
+    struct policy *called = load_two(NULL, RULES("{\"effect\": \"call\", \"match\": [\"torch.load\"], \"then\": \"allow\"}"));
+    struct policy *created = load_two(NULL, RULES("{\"effect\": \"create\", \"match\": [\"torch.load\"], \"then\": \"allow\"}"));
+    struct policy *with = load_two(NULL, RULES("{\"effect\": \"call\", \"match\": [\"torch.load\"], \"args\": [\"x.pt\"], "
+                                               "\"then\": \"allow\"}"));
+    unit_ok(decide(called, MOMENT_LIVE, EFFECT_IMPORT, "torch.load") == DECISION_ALLOW &&
+                decide(called, MOMENT_LOAD, EFFECT_CREATE, "torch.load") == DECISION_ALLOW,
+            "what may be called may appear and be created");
+    unit_ok(decide(created, MOMENT_LIVE, EFFECT_IMPORT, "torch.load") == DECISION_ALLOW &&
+                decide(created, MOMENT_LOAD, EFFECT_CALL, "torch.load") == DECISION_DENY,
+            "what may be created may appear, and not be called");
+    unit_ok(decide(with, MOMENT_LIVE, EFFECT_IMPORT, "torch.load") == DECISION_ALLOW &&
+                decide(with, MOMENT_LOAD, EFFECT_CALL, "torch.load") == DECISION_DENY,
+            "what may be called with some arguments may appear, and not be called with others");
+    policy_free(called);
+    policy_free(created);
+    policy_free(with);
+}
+
 static void test_benign(const struct policy *policy)
 {
     static const char *const called[] = {
@@ -310,6 +330,7 @@ static void test_deeds(const struct policy *policy)
 int main(void)
 {
     struct policy *policy = load_two(NULL, NULL);
+    test_implied();
     test_gadgets(policy);
     test_benign(policy);
     test_aliases(policy);
