@@ -255,3 +255,50 @@ enum object settle_object(const char *module, const char *name)
     python_error_restore(&error);
     return kind;
 }
+
+/* What was found out about names that come again and again, as an application's own classes do. An entry holds while the module
+ * is the same object and the name still stands for the same object in it. */
+#define SETTLED 64u
+#define SETTLED_NAME 64u
+static struct settled {
+    const struct py_object *module, *object;
+    char name[SETTLED_NAME];
+    enum home home;
+    enum object kind;
+} settled[SETTLED];
+static bool settled_busy; /* interpreters without a GIL; whoever finds it set does without */
+
+static struct settled *settled_slot(const struct py_object *module, const struct py_object *object)
+{
+    return &settled[((uintptr_t)module / 16 * 31 + (uintptr_t)object / 16) % SETTLED];
+}
+
+void settle(const char *module_name, const char *name, enum home *home, enum object *kind)
+{
+    struct python_error error;
+    python_error_save(&error);
+    struct py_object *module = strlen(name) < SETTLED_NAME ? python_module(module_name) : NULL;
+    struct py_object *object = python_attribute(module, name);
+    bool mine = object != NULL && !__atomic_exchange_n(&settled_busy, true, __ATOMIC_ACQUIRE), found = false;
+    struct settled *slot = settled_slot(module, object);
+    if (mine) {
+        found = slot->module == module && slot->object == object && strcmp(slot->name, name) == 0;
+        *home = slot->home;
+        *kind = slot->kind;
+        __atomic_store_n(&settled_busy, false, __ATOMIC_RELEASE);
+    }
+    python_release(object);
+    python_error_restore(&error);
+    if (found)
+        return;
+    *home = settle_home(module_name);
+    *kind = OBJECT_UNKNOWN;
+    if (*home == HOME_UNKNOWN || *home == HOME_MODEL || *home == HOME_TEMPORARY)
+        return;
+    *kind = settle_object(module_name, name);
+    if (mine && !__atomic_exchange_n(&settled_busy, true, __ATOMIC_ACQUIRE)) {
+        *slot = (struct settled){.module = module, .object = object, .home = *home, .kind = *kind};
+        memcpy(slot->name, name, strlen(name) + 1);
+        __atomic_store_n(&settled_busy, false, __ATOMIC_RELEASE);
+    }
+}

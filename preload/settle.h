@@ -15,4 +15,7 @@ enum home settle_file(const char *path, bool loaded);
  * import. Errors are swallowed: the unpickler will meet them itself. */
 enum object settle_object(const char *module, const char *name);
 
+/* Both, for a name that is about to be resolved: the kind is asked only of modules that may be imported. Remembers answers. */
+void settle(const char *module, const char *name, enum home *home, enum object *kind);
+
 #endif
