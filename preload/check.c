@@ -329,12 +329,32 @@ static bool judge_afresh(struct check *check, bool in_root)
     return conclude(check, true);
 }
 
-/* A library's own cache, in its usual place, written by this very user: neither judged nor sealed. */
+/* Is `path` below `folder` one of the caches that the policy lists below `usual`? Both folders are chosen by the environment,
+ * and stand in the policy by their defaults. */
+static bool is_moved_cache(const struct check *check, const char *folder, const char *usual)
+{
+    char path[PATH_MAX];
+    size_t length = strlen(folder), used = strlen(usual);
+    while (length > 1 && folder[length - 1] == '/')
+        length--;
+    if (length < 2 || strncmp(check->real, folder, length) || check->real[length] != '/' ||
+        used + strlen(check->real + length) >= sizeof path)
+        return false;
+    strcpy(path, usual);
+    strcpy(path + used, check->real + length);
+    return policy_is_cache_path(check->policy, path, environment.home);
+}
+
+/* A library's own cache, in its place, written by this very user: neither judged nor sealed. */
 static bool is_own_cache(const struct check *check)
 {
-    return check->policy && check->status.st_uid == (uid_t)raw_syscall6(SYS_geteuid, 0, 0, 0, 0, 0, 0) &&
-           !(check->status.st_mode & (S_IWGRP | S_IWOTH)) &&
-           policy_is_cache_path(check->policy, check->real, environment.home) && !model_in_root(check->real);
+    if (!check->policy || check->status.st_uid != (uid_t)raw_syscall6(SYS_geteuid, 0, 0, 0, 0, 0, 0) ||
+        (check->status.st_mode & (S_IWGRP | S_IWOTH)))
+        return false;
+    return (policy_is_cache_path(check->policy, check->real, environment.home) ||
+            is_moved_cache(check, environment.temporary, "/tmp") ||
+            is_moved_cache(check, environment.inductor, "/tmp/torchinductor_user")) &&
+           !model_in_root(check->real);
 }
 
 static bool judge_candidate(struct check *check, unsigned bid)

@@ -16,6 +16,8 @@ struct environment {
     char log[ENVIRONMENT_VALUE];
     char quiet[8];
     char home[ENVIRONMENT_VALUE];    /* HOME */
+    char temporary[ENVIRONMENT_VALUE]; /* TMPDIR */
+    char inductor[ENVIRONMENT_VALUE];  /* TORCHINDUCTOR_CACHE_DIR */
     char library[ENVIRONMENT_VALUE]; /* absolute path of libguard.so */
     bool too_long;                   /* a GUARD_ value did not fit */
 };
