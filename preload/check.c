@@ -16,7 +16,9 @@
 #include "verdicts.h"
 
 #include <limits.h>
+#include <linux/magic.h>
 #include <string.h>
+#include <sys/vfs.h>
 
 /* How often a file that changes under our eyes is judged again before it is denied. */
 #define CHECK_TRIES 3
@@ -398,11 +400,31 @@ static bool judge_candidate(struct check *check, unsigned bid)
     return conclude(check, false);
 }
 
+/* Files that the kernel writes as they are read (their sizes lie) hold no models. */
+static bool is_kernel_file(int fd)
+{
+    struct statfs mount;
+    if (raw_syscall6(SYS_fstatfs, fd, (long)&mount, 0, 0, 0, 0) < 0)
+        return false;
+    switch ((unsigned long)mount.f_type & 0xFFFFFFFFul) {
+    case PROC_SUPER_MAGIC:
+    case SYSFS_MAGIC:
+    case DEBUGFS_MAGIC:
+    case TRACEFS_MAGIC:
+    case SECURITYFS_MAGIC:
+    case CGROUP_SUPER_MAGIC:
+    case CGROUP2_SUPER_MAGIC:
+        return true;
+    default:
+        return false;
+    }
+}
+
 static bool check_candidate(int fd, int dirfd, const char *path, const struct stat *status, unsigned bid)
 {
     bool may = true;
     struct guard_section section = guard_enter();
-    if (runtime_present() && !guard_borrowed_memory()) {
+    if (runtime_present() && !guard_borrowed_memory() && !is_kernel_file(fd)) {
         struct check *check = raw_take(NULL, sizeof *check);
         if (check) {
             check->fd = fd;
@@ -441,6 +463,8 @@ bool guard_check_fd(int fd, int dirfd, const char *path)
         end = head + head_length - tail_length;
     }
     unsigned bid = scan_bid(head, (size_t)head_length, end, (size_t)tail_length, size);
+    if (bid == SCAN_BID_CONFIG && path && !scan_config_name(path))
+        bid = SCAN_BID_NONE;
     if (bid == SCAN_BID_NONE) {
         descriptor_set(fd, DESCRIPTOR_PLAIN);
         return true;

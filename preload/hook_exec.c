@@ -172,10 +172,13 @@ int hook_system(const char *command)
     return result;
 }
 
-FILE *hook_popen(const char *command, const char *type)
-{
-    FILE *result;
-    need_real();
-    WITH_SHELL_COMMAND(command, result, real.popen(line, type));
-    return result;
-}
+#define POPEN(name)                                                \
+    FILE *hook_##name(const char *command, const char *type)       \
+    {                                                              \
+        FILE *result;                                              \
+        need_real();                                               \
+        WITH_SHELL_COMMAND(command, result, real.name(line, type)); \
+        return result;                                             \
+    }
+POPEN(popen)
+POPEN(_IO_popen)

@@ -1,5 +1,6 @@
 /* Starts `/usr/bin/env` through one member of the exec family with an empty environment:  environment SYMBOL */
 #define _GNU_SOURCE
+#include <dlfcn.h>
 #include <fcntl.h>
 #include <spawn.h>
 #include <stdio.h>
@@ -45,9 +46,10 @@ int main(int count, char **words)
     } else if (!strcmp(name, "system")) {
         clearenv();
         return system("/usr/bin/env");
-    } else if (!strcmp(name, "popen")) {
+    } else if (strstr(name, "popen")) {
+        FILE *(*start_pipe)(const char *, const char *) = dlsym(RTLD_DEFAULT, name);
         clearenv();
-        FILE *pipe = popen("/usr/bin/env", "r");
+        FILE *pipe = start_pipe("/usr/bin/env", "r");
         for (int c; (c = getc(pipe)) != EOF;)
             putchar(c);
         pclose(pipe);
