@@ -291,12 +291,17 @@ word call_persistent(struct machine *machine, word id)
 {
     const word *items = word_tag(id) == TAG_TUPLE ? tuple_items(machine, id) : NULL;
     const struct name *class;
+    word named;
+    bool module;
 
     /* torch: ("storage", torch.FloatStorage, key, location, count) */
     if (!items || tuple_count(id) < 2 || word_tag(items[1]) != TAG_GLOBAL)
         return value_made(machine, TAG_OBJECT, NAMES_MAX);
-    class = callee_name(machine, items[1]);
+    named = items[1];
+    /* torch before 1.6, with the class's source for people to read: ("module", torch.nn.Linear, file, source) is the class. */
+    module = text_equals(machine, items[0], "module");
+    class = callee_name(machine, named);
     if (!class || !(class->settled & 1u << EFFECT_CREATE))
-        create_report(machine, items[1], NULL, 0, "named by a persistent id");
-    return object_of(machine, items[1]);
+        create_report(machine, named, NULL, 0, "named by a persistent id");
+    return module ? named : object_of(machine, named);
 }
