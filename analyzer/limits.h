@@ -78,5 +78,7 @@
 #define LIMIT_HDF5_TEXTS 1024u
 /* A PyTorch module within a Keras config, which has to be decoded in memory. */
 #define LIMIT_KERAS_MODULE (4u << 20)
+/* Constant texts of one TensorFlow graph or function that are remembered, and operators that wait for one. */
+#define LIMIT_GRAPH_NAMES 128u
 
 #endif

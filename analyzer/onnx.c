@@ -94,42 +94,10 @@ static const struct protobuf_message outline_message = MESSAGE(outline_fields);
 
 /* --- Bidding --------------------------------------------------------------------------------------------------------- */
 
-/* Fields of a message that are messages or texts, as bits by number. */
-struct shape {
-    uint32_t messages, texts, numbers;
-};
-static const struct shape node_shape = {1u << 5 | 1u << 9 | 1u << 10, 1u << 1 | 1u << 2 | 1u << 3 | 1u << 4 | 1u << 7 | 1u << 8, 0};
-static const struct shape tensor_shape = {1u << 3 | 1u << 9 | 1u << 13 | 1u << 16, 1u << 8, 1u << 2 | 1u << 14};
-static const struct shape value_shape = {1u << 2 | 1u << 4, 1u << 1, 0};
-static const struct shape opset_shape = {0, 1u << 1, 1u << 2};
-
-/* Bits of evidence that the first `size` bytes of a message of `length` bytes are of `shape`; -1 when they are not. Fields of
- * which a shape says nothing (documentation, packed numbers) are no evidence. */
-static int shape_evidence(const struct shape *shape, const unsigned char *bytes, size_t size, uint64_t length)
-{
-    struct protobuf_view field;
-    size_t at = 0;
-    int evidence = 0;
-    while (at < size) {
-        if (!protobuf_look(bytes, size, at, &field))
-            return size == length ? -1 : evidence; /* the view may end within a field */
-        if (field.number > 31 || field.content > length || field.length > length - field.content)
-            return -1;
-        uint32_t bit = 1u << field.number;
-        if ((bit & (shape->messages | shape->texts) && field.wire != WIRE_BYTES) ||
-            (bit & shape->numbers && field.wire != WIRE_VARINT))
-            return -1;
-        size_t seen = field.length < size - field.content ? (size_t)field.length : size - field.content;
-        if (bit & shape->texts && !protobuf_is_text(bytes + field.content, seen))
-            return -1;
-        if (bit & (shape->messages | shape->texts | shape->numbers))
-            evidence += 4;
-        if (field.length > size - field.content)
-            break;
-        at = field.content + (size_t)field.length;
-    }
-    return evidence;
-}
+static const struct protobuf_shape node_shape = {1u << 5 | 1u << 9 | 1u << 10, 1u << 1 | 1u << 2 | 1u << 3 | 1u << 4 | 1u << 7 | 1u << 8, 0};
+static const struct protobuf_shape tensor_shape = {1u << 3 | 1u << 9 | 1u << 13 | 1u << 16, 1u << 8, 1u << 2 | 1u << 14};
+static const struct protobuf_shape value_shape = {1u << 2 | 1u << 4, 1u << 1, 0};
+static const struct protobuf_shape opset_shape = {0, 1u << 1, 1u << 2};
 
 static int graph_evidence(const unsigned char *bytes, size_t size, uint64_t length)
 {
@@ -146,18 +114,18 @@ static int graph_evidence(const unsigned char *bytes, size_t size, uint64_t leng
         int inside = 0;
         switch (field.number) {
         case 1:
-            inside = shape_evidence(&node_shape, content, seen, field.length);
+            inside = protobuf_evidence(&node_shape, content, seen, field.length);
             break;
         case 2:
             inside = protobuf_is_text(content, seen) ? 4 : -1;
             break;
         case 5:
-            inside = shape_evidence(&tensor_shape, content, seen, field.length);
+            inside = protobuf_evidence(&tensor_shape, content, seen, field.length);
             break;
         case 11:
         case 12:
         case 13:
-            inside = shape_evidence(&value_shape, content, seen, field.length);
+            inside = protobuf_evidence(&value_shape, content, seen, field.length);
             break;
         default: /* documentation, quantization, sparse_initializer, metadata, and what later versions add */
             inside = field.number <= 16 ? 0 : -1;
@@ -192,7 +160,7 @@ static int field_evidence(const struct protobuf_view *field, const unsigned char
     case 7:
         return field->wire == WIRE_BYTES ? graph_evidence(content, seen, field->length) : -1;
     case 8:
-        return field->wire == WIRE_BYTES ? shape_evidence(&opset_shape, content, seen, field->length) : -1;
+        return field->wire == WIRE_BYTES ? protobuf_evidence(&opset_shape, content, seen, field->length) : -1;
     default:
         return 0;
     }

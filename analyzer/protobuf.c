@@ -64,6 +64,32 @@ bool protobuf_is_text(const unsigned char *bytes, size_t length)
     return true;
 }
 
+int protobuf_evidence(const struct protobuf_shape *shape, const unsigned char *bytes, size_t size, uint64_t length)
+{
+    struct protobuf_view field;
+    size_t at = 0;
+    int evidence = 0;
+    while (at < size) {
+        if (!protobuf_look(bytes, size, at, &field))
+            return size == length ? -1 : evidence; /* the view may end within a field */
+        if (field.number > 31 || field.content > length || field.length > length - field.content)
+            return -1;
+        uint32_t bit = 1u << field.number;
+        if ((bit & (shape->messages | shape->texts) && field.wire != WIRE_BYTES) ||
+            (bit & shape->numbers && field.wire != WIRE_VARINT))
+            return -1;
+        size_t seen = field.length < size - field.content ? (size_t)field.length : size - field.content;
+        if (bit & shape->texts && !protobuf_is_text(bytes + field.content, seen))
+            return -1;
+        if (bit & (shape->messages | shape->texts | shape->numbers))
+            evidence += 4;
+        if (field.length > size - field.content)
+            break;
+        at = field.content + (size_t)field.length;
+    }
+    return evidence;
+}
+
 bool protobuf_open(struct protobuf *protobuf, struct arena *arena, const struct source *source, uint64_t start, uint64_t end,
                    const struct protobuf_message *message)
 {

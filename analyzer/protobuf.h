@@ -83,6 +83,15 @@ struct protobuf_view {
 /* Takes apart the field at `at` of `size` bytes. False when there is none, it is damaged or its tag is cut off. */
 bool protobuf_look(const unsigned char *bytes, size_t size, size_t at, struct protobuf_view *view);
 
+/* What is known of a message's fields, as bits by number. */
+struct protobuf_shape {
+    uint32_t messages, texts, numbers;
+};
+
+/* Bits of evidence that a message of `length` bytes, of which the first `size` are at `bytes`, is of `shape`; -1 when it is
+ * not. Fields of which the shape says nothing (documentation, packed numbers) are no evidence. */
+int protobuf_evidence(const struct protobuf_shape *shape, const unsigned char *bytes, size_t size, uint64_t length);
+
 /* Is [bytes, bytes+length) what a name consists of: printable, UTF-8 passing as it is? */
 bool protobuf_is_text(const unsigned char *bytes, size_t length);
 

@@ -1,0 +1,2 @@
+#define FUZZED format_hdf5
+#include "one_format.h"

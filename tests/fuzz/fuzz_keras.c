@@ -1,0 +1,2 @@
+#define FUZZED format_keras
+#include "one_format.h"
