@@ -198,7 +198,7 @@ class Scene:
             runs.append(run)
         return runs + [None] * (3 - len(runs))
 
-    def attack(self, script, *arguments, marker="marker", asker=None, exception="PermissionError", swapped=None,
+    def attack(self, script, *arguments, marker="marker", asker=None, exception="PermissionError",
                **options):
         """Proves the attack in all three runs; returns (without, enforce, audit). `asker`: file that the record must
         name, the script unless told. `exception` must stand in the stderr or stdout of the enforced run."""

@@ -1,9 +1,10 @@
 """Makes tiny models with real layers through the libraries' own save_pretrained, and poisoned twins of them.
 
-    python make_models.py FOLDER        base/ base_bin/ adapter/ adapter_bin/ and their poisoned twins
-                                        adapter_poisoned/ base_poisoned/, whose payload touches FOLDER/marker
+    python make_models.py FOLDER    base/ base_bin/ adapter/ adapter_bin/, the poisoned base_poisoned/ with its clean
+                                    adapter_poisoned/, poisoned.pkl, and hidden.pkl, whose only act is to torch.load
+                                    the poisoned other.pt
 
-A payload does nothing but touch its marker file.
+A payload does nothing but touch its marker file, FOLDER/marker.
 """
 import json
 import os
@@ -117,6 +118,14 @@ def point_adapter(source, folder, base):
     return Path(folder)
 
 
+def make_hidden_dependency(path, other, marker):
+    """A pickle at `path` whose only act is torch.load(other), and `other` with a payload."""
+    import torch
+
+    torch.save({"weights": torch.ones(4), "hook": payload(marker)}, other)
+    Path(path).write_bytes(pickle.dumps(Call(torch.load, str(other))))
+
+
 def make_script_module(path, marker=None):
     """A TorchScript archive. With `marker`, its __setstate__, which torch.jit.load runs, creates that file."""
     import torch
@@ -158,6 +167,8 @@ def main():
     make_adapter(folder / "adapter_bin", make_base(folder / "base_bin", "bin"))
     poison_base(folder / "base_bin", folder / "base_poisoned", folder / "marker")
     point_adapter(folder / "adapter_bin", folder / "adapter_poisoned", folder / "base_poisoned")
+    make_hidden_dependency(folder / "hidden.pkl", folder / "other.pt", folder / "marker")
+    (folder / "poisoned.pkl").write_bytes(payload_bytes(folder / "marker"))
 
 
 if __name__ == "__main__":

@@ -46,6 +46,9 @@ class Plain:
     def __init__(self, scale=2.0):
         self.scale = scale
 
+    def apply(self, x):
+        return x * self.scale
+
 
 class Slots:
     __slots__ = ("left", "right")
@@ -142,7 +145,7 @@ def build():
     yield "class", [Plain, Colour, clean]
     yield "partial", [functools.partial(clean, "a")]
     yield "protocol 2", [Slots(), WithNew(3)]
-    yield "protocol 4", [Outer.Inner(), Plain.__init__]
+    yield "protocol 4", [Outer.Inner(), Plain.apply, Plain().apply]
 
 
 def objects(protocol):

@@ -11,7 +11,7 @@ import pytest
 from conftest import function_name
 from make_models import payload_bytes
 
-SECONDS = 60  # for a program that without the guard takes three
+SECONDS = 120  # for a program that without the guard takes ten on an idle machine
 
 LOADERS = {"read": "file = open(FILE, 'rb', buffering=0); file.read(64); file.close()",
            "pickle": "pickle.load(open(FILE, 'rb'))",
@@ -117,8 +117,10 @@ def test_outcomes(runs):
     if enforce is None:
         pytest.skip("--no-guard")
     assert enforce.returncode == 0, f"{enforce.returncode}\n{enforce.stderr}"
+    # What a denial becomes: torch.jit.load and safetensors make errors of their own of EACCES.
+    denied = {"case_jit": "RuntimeError", "case_safetensors": "FileNotFoundError"}
     others = {case: (outcome, enforce.outcomes.get(case)) for case, outcome in without.outcomes.items()
-              if enforce.outcomes.get(case) not in (outcome, "PermissionError", "RuntimeError")}
+              if enforce.outcomes.get(case) not in (outcome, denied.get(case.partition(" ")[0], "PermissionError"))}
     assert not others, "\n".join(f"{case}: {outcomes}" for case, outcomes in others.items())
     changed = {case: (outcome, audit.outcomes.get(case)) for case, outcome in without.outcomes.items()
                if audit.outcomes.get(case) != outcome}
@@ -132,9 +134,8 @@ def test_what_loads_is_not_denied(runs):
         pytest.skip("--no-guard")
     denied = [case for case, outcome in without.outcomes.items()
               if outcome == "loaded" and "case_read" not in case and enforce.outcomes[case] != "loaded"]
-    assert all("trailing_" in case or "damaged_" in case for case in denied), denied
-    # Reading a few bytes of a file is no load of a model: only what is in scope and cannot be judged is denied.
-    empty = [case for case in without.outcomes if "'empty'" in case or "'one_byte'" in case or "deep.json" in case]
+    assert all("trailing_" in case or "damaged_" in case or "truncated_" in case for case in denied), denied
+    empty = [case for case in without.outcomes if "'empty'" in case or "'one_byte'" in case]
     assert all(enforce.outcomes[case] == without.outcomes[case] for case in empty), \
         {case: enforce.outcomes[case] for case in empty}
 

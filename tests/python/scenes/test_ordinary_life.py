@@ -5,18 +5,13 @@ import gzip
 import hashlib
 import io
 import json
-import shutil
 import struct
-import subprocess
-import sys
 import tarfile
 import zipfile
 import zlib
-from pathlib import Path
 
 import pytest
 
-import benign_values
 import scene_classes
 from conftest import assert_untouched
 from make_models import payload_bytes
@@ -29,59 +24,6 @@ def test_own_classes_with_torch_loaded(scene):
     for what in ("dump", "load"):
         without, _ = scene.benign(scene.path("main.py"), what, "pickles")
         assert "FAILED" not in without.stdout
-
-
-LOAD_ALL = """
-    import pathlib, pickle, sys, warnings
-    sys.path.insert(0, sys.argv[2])
-    warnings.simplefilter("ignore")
-
-    for path in sorted(pathlib.Path(sys.argv[1]).iterdir()):
-        try:
-            with open(path, "rb") as file:
-                print(path.name, type(pickle.load(file)).__name__, flush=True)
-        except Exception as error:
-            print(path.name, "FAILED", type(error).__name__, str(error)[:100], flush=True)
-"""
-
-
-@pytest.fixture(scope="module")
-def values(make_scene):
-    """Every value type that the built-in policy was measured with, at every protocol, loaded in one process."""
-    scene = make_scene("values")
-    folder = Path(__file__).parents[1]
-    subprocess.run([sys.executable, "-W", "ignore", folder / "benign_values.py", scene.path("values")], check=True,
-                   stderr=subprocess.DEVNULL)
-    # torch.save's files are for torch.load, which test_scene_loaders runs.
-    for path in scene.path("values").glob("torch_saved.*"):
-        path.unlink()
-    script = scene.write("load.py", LOAD_ALL)
-    without = scene.run_python(script, scene.path("values"), folder)
-    enforce = None if scene.no_guard else scene.run_python(script, scene.path("values"), folder, mode="enforce")
-    shutil.rmtree(scene.path("values"))
-    return without, enforce
-
-
-@pytest.mark.parametrize("section", [name for name in benign_values.sections() if name != "torch_saved"])
-def test_values(values, section):
-    without, enforce = values
-
-    def lines(run):
-        return [line for line in run.stdout.splitlines() if line.startswith(section + ".")]
-
-    assert len([line for line in lines(without) if "FAILED" not in line]) > 5, str(without)
-    if enforce is None:
-        pytest.skip("--no-guard")
-    differences = [(a, b) for a, b in zip(lines(without), lines(enforce)) if a != b]
-    assert not differences and len(lines(without)) == len(lines(enforce)), \
-        "\n".join(f"{a}\n    under the guard: {b}" for a, b in differences)
-
-
-def test_values_whole(values):
-    without, enforce = values
-    if enforce is None:
-        pytest.skip("--no-guard")
-    assert_untouched(without, enforce)
 
 
 CLASSES_OF_LIBRARIES = """
@@ -218,7 +160,7 @@ def test_trainer_checkpoints(scene, models):
     script = scene.write("train.py", f"""
         import os, shutil, warnings
         import torch
-        from transformers import AutoModelForCausalLM, Trainer, TrainingArguments, logging
+        from transformers import AutoModelForCausalLM, PrinterCallback, Trainer, TrainingArguments, logging
         warnings.simplefilter("ignore")
         logging.set_verbosity_error()
 
@@ -234,7 +176,10 @@ def test_trainer_checkpoints(scene, models):
             arguments = TrainingArguments("out", max_steps=steps, save_steps=2, per_device_train_batch_size=2,
                                           report_to=[], use_cpu=True, disable_tqdm=True, logging_strategy="no",
                                           dataloader_num_workers=1)
-            return Trainer(AutoModelForCausalLM.from_pretrained({str(models / "base")!r}), arguments, train_dataset=Rows())
+            model = AutoModelForCausalLM.from_pretrained({str(models / "base")!r})
+            trainer = Trainer(model, arguments, train_dataset=Rows())
+            trainer.remove_callback(PrinterCallback)  # it prints times
+            return trainer
 
         shutil.rmtree("out", ignore_errors=True)
         trainer(2).train()
@@ -511,8 +456,7 @@ def test_tools_on_poisoned_files(scene):
     """cp, sha256sum, tar and git read a poisoned file in a child: they hold no interpreter."""
     scene.path("model.pkl").write_bytes(payload_bytes(scene.marker()))
     script = scene.write("tools.py", """
-        import subprocess
-        subprocess.run("cp model.pkl copy.pkl && cmp model.pkl copy.pkl && tar cf model.tar model.pkl && "
+                subprocess.run("cp model.pkl copy.pkl && cmp model.pkl copy.pkl && tar cf model.tar model.pkl && "
                        "tar xOf model.tar model.pkl | cmp - model.pkl && gzip -kf copy.pkl && sha256sum copy.pkl && "
                        "cat model.pkl | wc -c && mv copy.pkl moved.pkl", shell=True, check=True)
     """)

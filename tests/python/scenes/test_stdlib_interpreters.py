@@ -5,7 +5,6 @@ import bz2
 import dbm.dumb
 import gzip
 import lzma
-import os
 import pickle
 import tempfile
 import textwrap
@@ -16,30 +15,19 @@ import pytest
 
 import scene_classes
 from conftest import AttackCases, function_name
+from interpreters import every_interpreter
 from make_models import payload, payload_bytes
-
-OLDEST = (3, 8)  # the first with audit hooks
-
-
-def find_interpreters():
-    """The CPythons under pyenv, oldest first, as (version, path)."""
-    root = Path(os.environ.get("PYENV_ROOT", Path.home() / ".pyenv"))
-    found = []
-    for python in root.glob("versions/[0-9]*/bin/python3"):
-        version = tuple(int(part) for part in python.parts[-3].split(".") if part.isdigit())
-        if version[:2] >= OLDEST:
-            found.append((version, python))
-    return sorted(found)
 
 
 def choose_interpreters():
     """name -> path, or None where this machine lacks one: a visible skip."""
-    pyenv = find_interpreters()
-    debian = Path("/usr/bin/python3")
-    return {"oldest": pyenv[0][1] if pyenv else None,
-            "3.11": next((path for version, path in pyenv if version[:2] == (3, 11)), None),
-            "newest": pyenv[-1][1] if pyenv else None,
-            "debian": debian if debian.exists() else None}
+    found = every_interpreter()
+    debian = found.pop("distribution", None)
+    versions = sorted(found, key=lambda version: [int(part) for part in version.split(".")])
+    return {"oldest": found[versions[0]] if versions else None,
+            "3.11": next((found[version] for version in versions if version.startswith("3.11.")), None),
+            "newest": found[versions[-1]] if versions else None,
+            "debian": debian}
 
 
 INTERPRETERS = choose_interpreters()
