@@ -61,11 +61,22 @@ static bool integer_begins(const unsigned char *line, size_t length)
     return number_begins(line, length) && memchr(".iInN", line[0], 5) == NULL;
 }
 
+static bool is_ascii(const unsigned char *bytes, size_t length)
+{
+    while (length > 0 && *bytes < 0x80)
+        bytes++, length--;
+    return length == 0;
+}
+
 static enum step walk_line(struct walk *walk, unsigned char op, bool number)
 {
     const unsigned char *newline = memchr(walk->at, '\n', (size_t)(walk->end - walk->at));
     size_t length = (size_t)((newline ? newline : walk->end) - walk->at);
 
+    /* Both unpicklers raise on a persistent id that is not ASCII. So no zip of PyTorch's ("PK", and the pickle's PROTO in front of the
+     * first newline) reads as a stream that begins with one. */
+    if (op == OP_PERSID && !is_ascii(walk->at, length))
+        return STEP_BAD;
     if (number && length && !(op == OP_FLOAT ? number_begins(walk->at, length) : integer_begins(walk->at, length)))
         return STEP_BAD;
     if (!newline)
