@@ -2,7 +2,9 @@
  *
  *   pickle.c          the format: the streams of a file, one after another
  *   pickle_bid.c      does a pickle begin here?
- *   pickle_machine.c  opcodes: stack, marks and memo, as both CPython unpicklers move them
+ *   pickle_machine.c  opcodes, as both CPython unpicklers execute them
+ *   pickle_stack.c    stack, marks and memo
+ *   pickle_field.c    opcodes followed by lines and payloads; pickle_global.c by names
  *   pickle_value.c    what is known of the values: tuples, containers, which names lie in them
  *   pickle_text.c     strings and bytes, read again from the source where they matter
  *   pickle_argument.c values as people and policies read them
