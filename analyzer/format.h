@@ -73,7 +73,8 @@ struct format {
 #define BID_RUN 8u
 
 extern const struct format format_pickle, format_zip, format_tar, format_npy, format_gzip, format_zlib,
-    format_safetensors, format_gguf, format_onnx, format_hdf5, format_keras;
+    format_safetensors, format_gguf, format_onnx, format_hdf5, format_keras, format_saved_model,
+    format_tensorflow_graph;
 /* Configs bid on names and model roots, not on bytes alone: see config.h. */
 
 #endif

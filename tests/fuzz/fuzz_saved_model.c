@@ -1,0 +1,2 @@
+#define FUZZED format_saved_model
+#include "one_format.h"
