@@ -41,8 +41,10 @@ static int on_event(const char *event, struct py_object *arguments, void *data)
         unpickler_learn_event();
         return 0;
     }
-    if (event[0] == 'c' && strcmp(event, "cpython._PySys_ClearAuditHooks") == 0) {
-        python_ended();
+    if (event[0] == 'c' && strcmp(event, "cpython._PySys_ClearAuditHooks") == 0) { /* it is at its end */
+        frames_forget();
+        unpickler_forget();
+        __atomic_store_n(&frames_checked, false, __ATOMIC_RELAXED);
         __atomic_store_n(&installed, false, __ATOMIC_RELEASE);
         return 0;
     }
@@ -66,7 +68,6 @@ void audit_install(void)
     if (python == NULL || __atomic_exchange_n(&installed, true, __ATOMIC_ACQ_REL))
         return;
     native_prepare();
-    python_began();
     python->PySys_AddAuditHook(on_event, NULL);
 }
 

@@ -305,6 +305,11 @@ void frames_check(void)
     __atomic_store_n(&layout_state, same ? LAYOUT_GOOD : LAYOUT_BAD, __ATOMIC_RELEASE);
 }
 
+void frames_forget(void)
+{
+    __atomic_store_n(&layout_state, LAYOUT_UNCHECKED, __ATOMIC_RELEASE);
+}
+
 bool frames_known(void)
 {
     return layout_good();

@@ -35,6 +35,9 @@ unsigned frames_find(const void *const *codes, unsigned count);
 /* With the GIL held: compares a walk with the C API, once. Until it agreed the functions above return nothing. */
 void frames_check(void);
 
+/* The interpreter ends: nothing is walked until another one's frames were compared. */
+void frames_forget(void);
+
 /* Was the layout compared and found right? Async-safe. */
 bool frames_known(void);
 

@@ -6,7 +6,6 @@
 
 static struct python python;
 static bool python_complete; /* set once, with release, after `python` was filled */
-static bool python_over;
 
 static bool look_up(void *slot, const char *name)
 {
@@ -62,23 +61,6 @@ const struct python *python_api(void)
 bool python_present(void)
 {
     return python_api() != NULL;
-}
-
-bool python_usable(void)
-{
-    const struct python *api = python_api();
-    return api != NULL && !__atomic_load_n(&python_over, __ATOMIC_ACQUIRE) && api->Py_IsInitialized() != 0 &&
-           !(api->is_finalizing != NULL && api->is_finalizing() != 0);
-}
-
-void python_ended(void)
-{
-    __atomic_store_n(&python_over, true, __ATOMIC_RELEASE);
-}
-
-void python_began(void)
-{
-    __atomic_store_n(&python_over, false, __ATOMIC_RELEASE);
 }
 
 struct py_object *python_attribute(struct py_object *object, const char *name)

@@ -60,7 +60,7 @@ typedef int (*python_audit_hook)(const char *event, struct py_object *arguments,
 #define PYTHON_TYPES(X) \
     X(_Py_NoneStruct) \
     X(PyUnicode_Type) X(PyBytes_Type) X(PyLong_Type) X(PyTuple_Type) X(PyList_Type) X(PyDict_Type) X(PyType_Type) \
-    X(PyCode_Type) X(PyFunction_Type) X(PyMethod_Type) X(PyCFunction_Type) X(PyModule_Type) X(PyBaseObject_Type)
+    X(PyCode_Type) X(PyCFunction_Type) X(PyModule_Type)
 #define PYTHON_EXCEPTIONS(X) X(PyExc_PermissionError) X(PyExc_BaseException)
 
 struct python {
@@ -87,12 +87,6 @@ const struct python *python_api(void);
 
 /* Does this process hold an interpreter? Async-safe. */
 bool python_present(void);
-
-/* False before the interpreter runs and from the moment it begins to end; nothing of `struct python` may then be used.
- * Async-safe. The audit hook says when the end begins, and when an embedding program starts anew. */
-bool python_usable(void);
-void python_ended(void);
-void python_began(void);
 
 /* The attribute as a new reference, or NULL with the error cleared. */
 struct py_object *python_attribute(struct py_object *object, const char *name);

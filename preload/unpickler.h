@@ -44,7 +44,4 @@ bool unpickler_runs_above(const void *code);
 /* A lesson is under way on this thread: its events go to unpickler_learn_event() and are not judged. */
 bool unpickler_learning(void);
 
-/* Why the C unpickler could not be learnt, as a clause for a record, or NULL. Then only Python frames tell. */
-const char *unpickler_failure(void);
-
 #endif

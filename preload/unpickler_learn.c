@@ -19,11 +19,10 @@ static unsigned range_count; /* published with release after the range is filled
 
 enum { LEARN_NOT_YET, LEARN_BUSY, LEARN_DONE, LEARN_FAILED };
 static int learn_state;
-static const char *failure;
 
 /* Where import statements and the unpicklers' own imports pass, and importlib's function that all imports pass. */
 static struct range importer;
-static const void *importlib_code;
+static const void *importlib_code; /* written below audit events only */
 
 /* More than one where a program reloads pickle.py. */
 #define PURE_MAX 4u
@@ -45,9 +44,12 @@ bool unpickler_learning(void)
     return guard_thread.learning;
 }
 
-const char *unpickler_failure(void)
+void unpickler_forget(void)
 {
-    return __atomic_load_n(&learn_state, __ATOMIC_ACQUIRE) == LEARN_FAILED ? failure : NULL;
+    __atomic_store_n(&learn_state, LEARN_NOT_YET, __ATOMIC_RELEASE);
+    __atomic_store_n(&pure_count, 0, __ATOMIC_RELEASE);
+    __atomic_store_n(&range_count, 0, __ATOMIC_RELEASE);
+    importlib_code = NULL;
 }
 
 bool unpickler_known(void)
@@ -234,7 +236,7 @@ void unpickler_learn(void)
     guard_thread.learning = true;
     lesson_base = (uintptr_t)__builtin_frame_address(0);
     learn_importer(python_api());
-    failure = learn(module);
+    const char *failure = learn(module);
     guard_thread.learning = false;
     python_error_restore(&error);
     if (failure != NULL)

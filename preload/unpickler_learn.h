@@ -14,6 +14,9 @@ void unpickler_learn_event(void);
 /* Looks for pickle.py's (again). GIL held. */
 void unpickler_learn_pure(void);
 
+/* The interpreter ends: what was learnt of it is another's next time. */
+void unpickler_forget(void);
+
 /* Is the C unpickler known, and is this return address within it? Async-safe. */
 bool unpickler_known(void);
 bool unpickler_is(uintptr_t ip);

@@ -345,3 +345,21 @@ def test_a_listed_name_in_a_file_beside_the_model(scene):
     scene.clear_markers()
     enforce = scene.run_python(script, mode="enforce")
     assert os.listdir(scene.path("markers")) == [] and enforce.stdout == "guard: denied \n", str(enforce)
+
+
+def test_threads_with_small_stacks(scene):
+    script = scene.write("small.py", PRELUDE + r'''
+import threading
+class Own: pass
+def load():
+    for loader in LOADERS.values():
+        loader(pickle.dumps(Own(), 2))
+        try: loader(b"cposix\nsystem\n(S'touch markers/small'\ntR.")
+        except PermissionError as error: print(str(error)[:14])
+for size in 256, 128, 64:
+    threading.stack_size(size * 1024)
+    thread = threading.Thread(target=load); thread.start(); thread.join()
+''')
+    enforce = scene.run_python(script, mode="enforce")
+    assert enforce.returncode == 0 and enforce.stdout.count("guard: denied ") == 21, str(enforce)
+    assert os.listdir(scene.path("markers")) == [], str(enforce)
