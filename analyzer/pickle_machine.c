@@ -71,7 +71,8 @@ static enum stream_end op_marked(struct machine *machine, unsigned char op)
         if (first <= machine->fence)
             return STREAM_INVALID;
         target = machine->stack[first - 1];
-        if (count) {
+        /* Python's unpickler calls extend() with nothing as well. */
+        if (count || op == OP_APPENDS) {
             call_change(machine, target, items, count, pairs, changes[op]);
             value_insert(machine, target, items, count, pairs);
         }
