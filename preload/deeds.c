@@ -45,8 +45,8 @@ static bool opens_for_writing(struct py_object *arguments)
     return (flags & O_ACCMODE) != O_RDONLY || (flags & (O_CREAT | O_TRUNC)) != 0;
 }
 
-/* What is touched, as text that lives as long as `arguments`: a str, bytes, the first of a tuple or list (an address, an argument
- * vector); NULL when it is something else. */
+/* What is touched, as text that lives as long as `arguments`: a str, bytes, the first of a tuple or list (an address,
+ * an argument vector); NULL when it is something else. */
 static const char *target(struct py_object *object, unsigned depth)
 {
     const struct python *python = python_api();
@@ -68,8 +68,8 @@ static bool denied(const struct policy *policy, const struct subject *subject, s
     return judgement->decision == DECISION_DENY;
 }
 
-/* Is it the doing of something that runs below the unpickler by right, or interrupts it? Cheapest first; the last may run a
- * collection, and is asked outside guard's section. */
+/* Is it the doing of something that runs below the unpickler by right, or interrupts it? Cheapest first; the last may
+ * run a collection, and is asked outside guard's section. */
 static bool excused(const struct policy *policy, struct subject *subject, struct judgement *judgement)
 {
     struct unpickler_info info;

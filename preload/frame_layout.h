@@ -23,8 +23,8 @@ struct frame_layout {
 /* The layout of the interpreter behind `python`, or NULL when it is not known. */
 const struct frame_layout *frame_layout_find(const struct python *python);
 
-/* The line of a code object's instruction at `address` (bytes from its first; negative: not begun), from its `length` bytes of
- * line table. 0 when the table gives none. */
+/* The line of a code object's instruction at `address` (bytes from its first; negative: not begun), from its `length`
+ * bytes of line table. 0 when the table gives none. */
 int frame_line(enum frame_lines lines, const unsigned char *table, size_t length, int first_line, ptrdiff_t address);
 
 #endif

@@ -9,17 +9,18 @@
 #include <stddef.h>
 
 struct frame {
-    char file[256];    /* co_filename, UTF-8; cut from the front, so that the file's name stays, and then starts with "..." */
+    char file[256];    /* co_filename, UTF-8; cut from the front, then starting with "...", so that the name stays */
     char function[96]; /* co_name, UTF-8, cut at the end */
     int line;          /* 0: unknown */
 };
 
 /* Fills at most `max` frames, innermost first. Returns how many; 0 when this thread runs no Python, the interpreter is
- * ending, or its layout is not known. Async-signal-safe, any thread, GIL held or not; allocates nothing, keeps errno. */
+ * ending, or its layout is not known. Async-signal-safe, any thread, GIL held or not; allocates nothing, keeps
+ * errno. */
 unsigned frames_walk(struct frame *frames, unsigned max);
 
-/* The code object that the innermost frame runs: an identity to compare, never to be dereferenced without the GIL. NULL where
- * frames_walk() finds nothing. */
+/* The code object that the innermost frame runs: an identity to compare, never to be dereferenced without the GIL.
+ * NULL where frames_walk() finds nothing. */
 const void *frames_innermost(void);
 
 /* How many frames run Python code; stops at FRAMES_SEARCHED. */

@@ -12,8 +12,8 @@
 /* Generations looked at: forkserver and loky make three. */
 #define ANCESTORS 16u
 
-/* The parent of a process from /proc/PID/stat, "PID (name) S PPID ...", 0 when it cannot be told. The name may hold anything;
- * the last ')' ends it. */
+/* The parent of a process from /proc/PID/stat, "PID (name) S PPID ...", 0 when it cannot be told. The name may hold
+ * anything; the last ')' ends it. */
 static long parent_of(long process)
 {
     char path[32] = "/proc/", buffer[512], digits[20];
@@ -40,7 +40,8 @@ static long parent_of(long process)
     return parent;
 }
 
-/* From `process` upwards, itself first. Process 1 counts for nobody's ancestor: on an ordinary machine everybody has it. */
+/* From `process` upwards, itself first. Process 1 counts for nobody's ancestor: on an ordinary machine everybody has
+ * it. */
 static unsigned lineage(long process, long ancestors[ANCESTORS])
 {
     unsigned count = 0;
@@ -83,7 +84,8 @@ static bool local_family(int fd)
     struct ucred peer;
     int domain = 0;
     socklen_t length = sizeof(domain);
-    if (raw_syscall6(SYS_getsockopt, fd, SOL_SOCKET, SO_DOMAIN, (long)&domain, (long)&length, 0) != 0 || domain != AF_UNIX)
+    if (raw_syscall6(SYS_getsockopt, fd, SOL_SOCKET, SO_DOMAIN, (long)&domain, (long)&length, 0) != 0 ||
+        domain != AF_UNIX)
         return false;
     length = sizeof(peer);
     if (raw_syscall6(SYS_getsockopt, fd, SOL_SOCKET, SO_PEERCRED, (long)&peer, (long)&length, 0) != 0)

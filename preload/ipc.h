@@ -4,8 +4,9 @@
 
 #include <stdbool.h>
 
-/* Is `fd` the end of an anonymous pipe, or a local socket whose other end lives in this process's family (an ancestor, a
- * descendant, a sibling, or itself)? Raw system calls; keeps errno. A name in the file system (FIFO) or a network peer is not. */
+/* Is `fd` the end of an anonymous pipe, or a local socket whose other end lives in this process's family (an ancestor,
+ * a descendant, a sibling, or itself)? Raw system calls; keeps errno. A name in the file system (FIFO) or a network
+ * peer is not. */
 bool ipc_descriptor(int fd);
 
 #endif

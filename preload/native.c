@@ -15,10 +15,11 @@
 #define UNW_LOCAL_ONLY
 #include <libunwind.h>
 
-/* --- one walk at a time ---------------------------------------------------------------------------------------------- */
+/* --- one walk at a time
+ * ---------------------------------------------------------------------------------------------- */
 
-/* Process and thread id of the walker, 0 when nobody walks. A copy that fork made of another thread's lock names another
- * process, and is taken over. */
+/* Process and thread id of the walker, 0 when nobody walks. A copy that fork made of another thread's lock names
+ * another process, and is taken over. */
 static uint64_t walker;
 
 /* What the walk under way found out; the holder of the lock alone uses it. */
@@ -27,7 +28,8 @@ static bool guessed;                          /* a frame had no unwind informati
 static uintptr_t stepping_from;               /* ip of the frame whose caller is being found */
 static void *abort_point[5];
 
-/* A walk takes tens of microseconds; after so many yields the holder was stopped (a debugger, a signal handler that waits). */
+/* A walk takes tens of microseconds; after so many yields the holder was stopped (a debugger, a signal handler that
+ * waits). */
 #define WALKER_YIELDS 20000u
 
 static bool walker_enter(bool *inherited)
@@ -61,7 +63,8 @@ void native_abort(void)
     __builtin_longjmp(abort_point, 1);
 }
 
-/* --- what libunwind asks for ----------------------------------------------------------------------------------------- */
+/* --- what libunwind asks for
+ * ----------------------------------------------------------------------------------------- */
 
 #define PAGE 4096u /* no larger than any page of the machine */
 
@@ -106,8 +109,8 @@ static int access_memory(unw_addr_space_t space, unw_word_t address, unw_word_t 
 #ifdef DLFO_EH_SEGMENT_TYPE
 static int (*find_object)(void *address, struct dl_find_object *result); /* glibc 2.35 and later: takes no lock */
 
-/* The object that holds `ip` as dl_iterate_phdr would describe it: its program headers follow its ELF header, which every
- * linker maps at its start. */
+/* The object that holds `ip` as dl_iterate_phdr would describe it: its program headers follow its ELF header, which
+ * every linker maps at its start. */
 static bool object_at(uintptr_t ip, struct dl_phdr_info *object)
 {
     struct dl_find_object found;
@@ -157,7 +160,8 @@ static void prepare(void)
     unw_set_cache_size(unw_local_addr_space, 1024, 0);
 }
 
-/* --- the walk -------------------------------------------------------------------------------------------------------- */
+/* --- the walk
+ * -------------------------------------------------------------------------------------------------------- */
 
 struct visit {
     native_visitor visitor;

@@ -1,7 +1,7 @@
 /* The calling thread's native stack, by libunwind.
  *
- * libunwind is linked in and cut off from the outside (unwind_wrap.c): it opens no descriptor, never aborts, calls none of
- * our hooks, and reads no memory that is not there. */
+ * libunwind is linked in and cut off from the outside (unwind_wrap.c): it opens no descriptor, never aborts, calls
+ * none of our hooks, and reads no memory that is not there. */
 #ifndef GUARD_NATIVE_H
 #define GUARD_NATIVE_H
 
@@ -9,8 +9,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
-/* Finds the loader's lock-free look-up (glibc 2.35 and later). From the constructor: uses dlsym. Without it walks work by
- * dl_iterate_phdr, which takes a lock of the loader's. */
+/* Finds the loader's lock-free look-up (glibc 2.35 and later). From the constructor: uses dlsym. Without it walks work
+ * by dl_iterate_phdr, which takes a lock of the loader's. */
 void native_prepare(void);
 
 struct native_frame {
@@ -23,10 +23,10 @@ struct native_frame {
 enum native_answer { NATIVE_GO_ON, NATIVE_ENOUGH };
 typedef enum native_answer (*native_visitor)(void *context, const struct native_frame *frame);
 
-/* Visits this thread's frames, innermost (below this function) first, at most `max`. `details`: start and end are filled in as
- * well. True: the thread's first frame was reached, by unwind information alone (no guess on the way). No frames when a walk
- * is under way on this very thread (a signal came in). The visitor must not walk or jump. Allocates nothing, keeps errno; may
- * be called from any hook. 0.1 us a frame, 0.4 with details. */
+/* Visits this thread's frames, innermost (below this function) first, at most `max`. `details`: start and end are
+ * filled in as well. True: the thread's first frame was reached, by unwind information alone (no guess on the way). No
+ * frames when a walk is under way on this very thread (a signal came in). The visitor must not walk or jump. Allocates
+ * nothing, keeps errno; may be called from any hook. 0.1 us a frame, 0.4 with details. */
 bool native_visit(native_visitor visit, void *context, unsigned max, bool details);
 
 /* The same into an array. Returns how many. */
@@ -38,8 +38,8 @@ void native_function(uintptr_t address, uintptr_t *start, uintptr_t *end);
 /* Can the aligned word at `address` be read? One system call without effect; async-safe. */
 bool native_readable(uintptr_t address);
 
-/* For people: the object and symbol that hold `ip`. Static or loader-owned strings; NULL: unknown. Takes the loader's lock
- * (dladdr): only for records. */
+/* For people: the object and symbol that hold `ip`. Static or loader-owned strings; NULL: unknown. Takes the loader's
+ * lock (dladdr): only for records. */
 struct native_symbol {
     const char *object; /* path as the loader knows it */
     const char *symbol; /* nearest exported symbol */

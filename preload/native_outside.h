@@ -8,8 +8,9 @@
 /* Ends the walk under way on this thread. To be called from below native_walk() only. */
 void native_abort(void) __attribute__((noreturn));
 
-/* dl_iterate_phdr for libunwind's search, which begins with the address sought: visits the one object that holds it, without the
- * loader's lock where glibc offers that. A forked child could find the lock held by a thread it does not have. */
+/* dl_iterate_phdr for libunwind's search, which begins with the address sought: visits the one object that holds it,
+ * without the loader's lock where glibc offers that. A forked child could find the lock held by a thread it does not
+ * have. */
 int native_objects(int (*visit)(struct dl_phdr_info *, size_t, void *), void *search);
 
 #endif

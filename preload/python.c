@@ -146,7 +146,8 @@ bool python_is(struct py_object *object, struct py_object *type)
 
 struct py_object *python_type(struct py_object *object)
 {
-    /* PyObject_Type() would do, with a reference to give back; the type is never NULL and lives as long as the object. */
+    /* PyObject_Type() would do, with a reference to give back; the type is never NULL and lives as long as the
+     * object. */
     struct py_object *type = python.PyObject_Type(object);
     python.Py_DecRef(type);
     return type;

@@ -1,8 +1,9 @@
-/* The Python C API as this process has it, found by dlsym: no Python.h, no link-time dependency, any version from 3.8 on.
+/* The Python C API as this process has it, found by dlsym: no Python.h, no link-time dependency, any version from 3.8
+ * on.
  *
- * Every function of `struct python` may be called only where the interpreter itself called the guard with the GIL held,
- * that is below an audit event. The guard never takes the GIL (taking it inside open64 deadlocks programs that hold a
- * mutex of their own, and crashes threads that outlive the interpreter). */
+ * Every function of `struct python` may be called only where the interpreter itself called the guard with the GIL
+ * held, that is below an audit event. The guard never takes the GIL (taking it inside open64 deadlocks programs that
+ * hold a mutex of their own, and crashes threads that outlive the interpreter). */
 #ifndef GUARD_PYTHON_H
 #define GUARD_PYTHON_H
 
@@ -28,7 +29,7 @@ typedef int (*python_audit_hook)(const char *event, struct py_object *arguments,
     X(struct py_object *, PySys_GetObject, (const char *name)) \
     X(struct py_object *, PyImport_ImportModule, (const char *name)) \
     X(struct py_object *, PyObject_GetAttrString, (struct py_object *object, const char *name)) \
-    X(struct py_object *, PyObject_Call, (struct py_object *callable, struct py_object *args, struct py_object *kwargs)) \
+    X(struct py_object *, PyObject_Call, (struct py_object *callable, struct py_object *tuple, struct py_object *dict)) \
     X(int, PyType_IsSubtype, (struct py_object *derived, struct py_object *base)) \
     X(struct py_object *, PyDict_GetItemString, (struct py_object *dict, const char *key)) \
     X(struct py_object *, PyTuple_GetItem, (struct py_object *tuple, ptrdiff_t index)) \
@@ -56,7 +57,8 @@ typedef int (*python_audit_hook)(const char *event, struct py_object *arguments,
     X(void, PyErr_SetObject, (struct py_object *type, struct py_object *value)) \
     X(void, PyErr_Clear, (void))
 
-/* Data symbols: None, the types that objects are told apart by, and the exception raised for a denial. PyExc_* hold pointers. */
+/* Data symbols: None, the types that objects are told apart by, and the exception raised for a denial. PyExc_* hold
+ * pointers. */
 #define PYTHON_TYPES(X) \
     X(_Py_NoneStruct) \
     X(PyUnicode_Type) X(PyBytes_Type) X(PyLong_Type) X(PyTuple_Type) X(PyList_Type) X(PyDict_Type) X(PyType_Type) \
@@ -73,7 +75,7 @@ struct python {
 #define X(name) struct py_object **name;
     PYTHON_EXCEPTIONS(X)
 #undef X
-    int (*is_finalizing)(void); /* _Py_IsFinalizing (to 3.12) or Py_IsFinalizing (3.13 on); NULL where neither is exported */
+    int (*is_finalizing)(void); /* _Py_IsFinalizing, from 3.13 on without the underscore; NULL where neither is there */
     const void *runtime;        /* &_PyRuntime, or NULL */
     int minor;                  /* 11 for Python 3.11; 0 when it is no 3.8 or later */
 };
@@ -118,7 +120,8 @@ const char *python_text_length(struct py_object *object, size_t *length);
 /* A tuple's item, borrowed, or NULL past its end. */
 struct py_object *python_item(struct py_object *tuple, ptrdiff_t index);
 
-/* callable(argument), or callable() with a NULL argument: a new reference, or NULL with the error cleared. NULL callable: NULL. */
+/* callable(argument), or callable() with a NULL argument: a new reference, or NULL with the error cleared. NULL
+ * callable: NULL. */
 struct py_object *python_call(struct py_object *callable, struct py_object *argument);
 
 /* Text as a new str; invalid UTF-8 is replaced. */

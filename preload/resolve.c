@@ -18,8 +18,8 @@ struct reading {
     char text[GLOBAL_NAME_SIZE];
 };
 
-/* What no rule lists is judged again by what it is. An import of ours runs here, outside guard's section: what the module does
- * meanwhile is judged like anything else. */
+/* What no rule lists is judged again by what it is. An import of ours runs here, outside guard's section: what the
+ * module does meanwhile is judged like anything else. */
 static void judge_settled(const struct policy *policy, struct subject *subject, const struct reading *reading,
                           struct judgement *judgement)
 {
@@ -27,8 +27,8 @@ static void judge_settled(const struct policy *policy, struct subject *subject, 
     policy_judge(policy, subject, judgement);
 }
 
-/* A listed name stands for the module of that name, not for a file beside the model that takes its place: one that is not
- * loaded yet would be imported, which runs it. */
+/* A listed name stands for the module of that name, not for a file beside the model that takes its place: one that is
+ * not loaded yet would be imported, which runs it. */
 static void judge_shadow(const struct policy *policy, struct subject *subject, const struct reading *reading,
                          struct judgement *judgement)
 {
@@ -123,7 +123,8 @@ int resolve_judge(struct py_object *arguments, uintptr_t event_frame)
     judge(policy, &subject, readings, count, whole, &judgement);
     char path[VERDICT_PATH];
     struct model_identity model;
-    if (judgement.decision == DECISION_DENY && origin == ORIGIN_UNPICKLER && guard_file_being_read(path, sizeof(path))) {
+    if (judgement.decision == DECISION_DENY && origin == ORIGIN_UNPICKLER &&
+        guard_file_being_read(path, sizeof(path))) {
         /* A rule may allow the name to this model alone. */
         model_identify(path, &model);
         subject.path = path;

@@ -4,8 +4,8 @@
 
 #include "python.h"
 
-/* Judges it, settles it when no rule lists it, and raises PermissionError when it is denied. `event_frame`: the stack address of the
- * audit hook. Returns what the audit hook is to return. GIL held. */
+/* Judges it, settles it when no rule lists it, and raises PermissionError when it is denied. `event_frame`: the stack
+ * address of the audit hook. Returns what the audit hook is to return. GIL held. */
 int resolve_judge(struct py_object *arguments, uintptr_t event_frame);
 
 #endif

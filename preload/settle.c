@@ -107,7 +107,8 @@ enum home settle_file(const char *path, bool loaded)
     return HOME_APP; /* on sys.path by the user's own doing */
 }
 
-/* The home that a module spec tells: built into the interpreter, a file, or the folders of a package without __init__. */
+/* The home that a module spec tells: built into the interpreter, a file, or the folders of a package without
+ * __init__. */
 static enum home home_of_spec(struct py_object *spec, bool loaded)
 {
     const struct python *python = python_api();
@@ -209,10 +210,12 @@ static bool value_class(struct py_object *class)
     const struct python *python = python_api();
     struct py_object *enumeration = python_attribute(python_module("enum"), "Enum");
     bool value = python->PyType_IsSubtype(class, *python->PyExc_BaseException) != 0 ||
-                 (python_is_kind(enumeration, python->PyType_Type) && python->PyType_IsSubtype(class, enumeration) != 0) ||
+                 (python_is_kind(enumeration, python->PyType_Type) &&
+                  python->PyType_IsSubtype(class, enumeration) != 0) ||
                  (python->PyType_IsSubtype(class, python->PyTuple_Type) != 0 &&
                   (has(class, "_fields") || has(class, "n_sequence_fields"))) ||
-                 has(class, "__dataclass_fields__") || has(class, "__attrs_attrs__") || has(class, "__pydantic_fields__");
+                 has(class, "__dataclass_fields__") || has(class, "__attrs_attrs__") ||
+                 has(class, "__pydantic_fields__");
     python_release(enumeration);
     return value;
 }
@@ -256,8 +259,8 @@ enum object settle_object(const char *module, const char *name)
     return kind;
 }
 
-/* What was found out about names that come again and again, as an application's own classes do. An entry holds while the module
- * is the same object and the name still stands for the same object in it. */
+/* What was found out about names that come again and again, as an application's own classes do. An entry holds while
+ * the module is the same object and the name still stands for the same object in it. */
 #define SETTLED 64u
 #define SETTLED_NAME 64u
 static struct settled {

@@ -4,18 +4,21 @@
 
 #include "../policy/policy.h"
 
-/* Where `module` comes from, without importing it: from sys.modules if it is there, else from the finders on sys.path. */
+/* Where `module` comes from, without importing it: from sys.modules if it is there, else from the finders on
+ * sys.path. */
 enum home settle_home(const char *module);
 
-/* Where the code of the file at the absolute `path` comes from. `loaded`: it is not an unpickler that asks for it now. */
+/* Where the code of the file at the absolute `path` comes from. `loaded`: it is not an unpickler that asks for it
+ * now. */
 enum home settle_file(const char *path, bool loaded);
 
-/* Imports `module`, as the unpickler is about to do, and walks `name` (dotted from protocol 4 on). To be called only for
- * modules whose home may be imported (never HOME_MODEL or HOME_TEMPORARY), and only when what happens next is that very
- * import. Errors are swallowed: the unpickler will meet them itself. */
+/* Imports `module`, as the unpickler is about to do, and walks `name` (dotted from protocol 4 on). To be called only
+ * for modules whose home may be imported (never HOME_MODEL or HOME_TEMPORARY), and only when what happens next is that
+ * very import. Errors are swallowed: the unpickler will meet them itself. */
 enum object settle_object(const char *module, const char *name);
 
-/* Both, for a name that is about to be resolved: the kind is asked only of modules that may be imported. Remembers answers. */
+/* Both, for a name that is about to be resolved: the kind is asked only of modules that may be imported. Remembers
+ * answers. */
 void settle(const char *module, const char *name, enum home *home, enum object *kind);
 
 #endif

@@ -10,8 +10,8 @@
 
 #include <string.h>
 
-/* Deep enough for any recursion that Python allows (some 8 frames of C a level); a deeper stack counts as not walked to its
- * end. */
+/* Deep enough for any recursion that Python allows (some 8 frames of C a level); a deeper stack counts as not walked
+ * to its end. */
 #define WALK_MAX 16384u
 /* How far above the unpickler a cache's own code may stand: inductor's and joblib's are 2 to 5 frames up. */
 #define CACHE_FRAMES 6u
@@ -40,10 +40,11 @@ static uintptr_t word_make(enum origin origin, enum origin pure, unsigned depth,
            (uintptr_t)(uint32_t)(descriptor + 1) << 32;
 }
 
-/* --- quick answers --------------------------------------------------------------------------------------------------- */
+/* --- quick answers
+ * --------------------------------------------------------------------------------------------------- */
 
-/* Does the remembered frame still stand above `here`? On other machines than x86-64 the return address has no fixed place: what
- * was remembered is believed until a walk disagrees. */
+/* Does the remembered frame still stand above `here`? On other machines than x86-64 the return address has no fixed
+ * place: what was remembered is believed until a walk disagrees. */
 static bool frame_stands(uintptr_t here)
 {
     uintptr_t frame = guard_thread.unpickler_frame;
@@ -93,7 +94,8 @@ bool unpickler_inside(struct unpickler_info *info)
     return true;
 }
 
-/* --- the stacks themselves ------------------------------------------------------------------------------------------- */
+/* --- the stacks themselves
+ * ------------------------------------------------------------------------------------------- */
 
 struct stacks {
     unsigned c, pure;   /* unpicklers of each kind */
@@ -199,7 +201,8 @@ enum origin unpickler_origin(void)
     return unpickler_prove(&info) ? info.origin : ORIGIN_UNKNOWN;
 }
 
-/* --- whose bytes ----------------------------------------------------------------------------------------------------- */
+/* --- whose bytes
+ * ----------------------------------------------------------------------------------------------------- */
 
 /* Is the frame's module, in truth and not only by __name__, one of those that `listed` lists? */
 static bool frame_listed(struct py_object *frame, bool (*listed)(const struct policy *, const char *))
@@ -292,8 +295,8 @@ static int last_descriptor(void)
     return guard_thread.last_read_fd - 1;
 }
 
-/* ipc was said when the last thing read was `descriptor`. What imports and memory maps read meanwhile changes nothing; another
- * connection does. */
+/* ipc was said when the last thing read was `descriptor`. What imports and memory maps read meanwhile changes nothing;
+ * another connection does. */
 static bool ipc_still(int descriptor)
 {
     struct stat status;
@@ -303,8 +306,8 @@ static bool ipc_still(int descriptor)
     return ipc_descriptor(now);
 }
 
-/* The origin of a lone unpickler. `talked`: one that stood at the same place was ipc, having read from `*descriptor`, which is
- * kept then: this may be the same, after others were read inside it. */
+/* The origin of a lone unpickler. `talked`: one that stood at the same place was ipc, having read from `*descriptor`,
+ * which is kept then: this may be the same, after others were read inside it. */
 static enum origin origin_of_caller(bool pure, bool talked, int *descriptor)
 {
     if (!talked || !ipc_still(*descriptor)) {
@@ -345,7 +348,8 @@ enum origin unpickler_resolving(uintptr_t event_frame)
 {
     const void *code = frames_innermost();
     uintptr_t word = guard_thread.unpickler_origin;
-    /* The same Python code asked last time, below the same frame: the same unpickler, or its like from the same place. */
+    /* The same Python code asked last time, below the same frame: the same unpickler, or its like from the same
+     * place. */
     if (code != NULL && (uintptr_t)code == guard_thread.unpickler_code) {
         if (word_origin(word) != ORIGIN_UNKNOWN && frame_stands(event_frame)) {
             if (word_origin(word) != ORIGIN_IPC || ipc_still(word_descriptor(word)))

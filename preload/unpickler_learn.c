@@ -160,8 +160,8 @@ static bool lesson_loads(struct py_object *loads, uintptr_t entry, const char *p
     return true;
 }
 
-/* Unpickler(BytesIO(pickle)).load() jumps into load() from a function that leaves no frame: what was learnt has to be found
- * in this stack too, or it was something else. */
+/* Unpickler(BytesIO(pickle)).load() jumps into load() from a function that leaves no frame: what was learnt has to be
+ * found in this stack too, or it was something else. */
 static bool lesson_confirms(struct py_object *module, const char *pickle, size_t length)
 {
     struct py_object *bytes = python_api()->PyBytes_FromStringAndSize(pickle, (ptrdiff_t)length);

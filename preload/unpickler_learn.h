@@ -27,7 +27,8 @@ unsigned unpickler_pure_codes(const void *const **codes);
 /* Does this return address lie in the C function behind every import statement? Async-safe. */
 bool importer_is(uintptr_t ip);
 
-/* The code object of importlib's _find_and_load, through which import_module() passes too; NULL before the first lesson. */
+/* The code object of importlib's _find_and_load, through which import_module() passes too; NULL before the first
+ * lesson. */
 const void *importer_code(void);
 
 #endif

@@ -1,10 +1,10 @@
-/* What libunwind may reach of the outside world. At link time its references to NAME become __wrap_NAME (Makefile), in its
- * objects alone.
+/* What libunwind may reach of the outside world. At link time its references to NAME become __wrap_NAME (Makefile), in
+ * its objects alone.
  *
- * libunwind 1.6.2 proves memory readable by writing it to a pipe that it keeps open; after a close_range() by the program it
- * closes and writes whatever has these numbers by then. native.c replaces that proof, so nothing here is called for it any more:
- * the calls fail. Locks and signal masks go because native.c lets one walk at a time in, by a lock that survives fork. The
- * rest would otherwise bind to guard's own hooks. */
+ * libunwind 1.6.2 proves memory readable by writing it to a pipe that it keeps open; after a close_range() by the
+ * program it closes and writes whatever has these numbers by then. native.c replaces that proof, so nothing here is
+ * called for it any more: the calls fail. Locks and signal masks go because native.c lets one walk at a time in, by a
+ * lock that survives fork. The rest would otherwise bind to guard's own hooks. */
 #define _GNU_SOURCE
 #include "native_outside.h"
 #include "raw.h"

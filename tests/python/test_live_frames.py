@@ -1,5 +1,5 @@
-"""Who asked, read from the thread's own frames without the GIL: the records' Python frames against what Python says itself,
-and the programs that a guard which took the GIL would stop for good."""
+"""Who asked, read from the thread's own frames without the GIL: the records' Python frames against what Python says
+itself, and the programs that a guard which took the GIL would stop for good."""
 import json
 import os
 import pickle
@@ -88,7 +88,7 @@ def grüße(): look()
 def 名前(): look()
 def 𝒻(): look()
 
-exec(compile("def far_down():\n" + "    a = 1\n" * 700 + "    look()\n" + "    a = 2\n" * 300, "überall/名.py", "exec"))
+exec(compile("def far_down():\n" + "    a = 1\n" * 700 + "    look()\n" + "    a = 2\n" * 300, "über/名.py", "exec"))
 exec(compile("def wide():\n    return [" + "1," * 3000 + "\n look()," + "2," * 3000 + "]", "wide.py", "exec"))
 exec(compile("def hidden(): look()", "/very/long/" + "x" * 300 + "/end.py", "exec"))
 

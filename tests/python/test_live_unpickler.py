@@ -1,5 +1,6 @@
-"""Inside an unpickler, whatever it is called by: deeds are denied, what interrupts or is imported is not, and talk between
-a program's own processes is its own business. The pickles are bytes that never were a file, so that only the live ring acts."""
+"""Inside an unpickler, whatever it is called by: deeds are denied, what interrupts or is imported is not, and talk
+between a program's own processes is its own business. The pickles are bytes that never were a file, so that only the live
+ring acts."""
 import os
 import subprocess
 import textwrap
@@ -52,7 +53,7 @@ LOADERS = {
 }
 '''
 
-# The functions are the application's own, which may be named and called; what they do inside an unpickler may not happen.
+# The functions are the application's own, which may be named and called; what they do in an unpickler may not happen.
 DEEDS = PRELUDE + r'''
 import marshal, shutil, socket, subprocess, tempfile
 try: import ctypes
@@ -81,8 +82,8 @@ def resolve(): socket.getaddrinfo("localhost", 80)
 def native(): ctypes.CDLL(None).getpid()
 def code(): exec(marshal.loads(CODE))
 def source(): eval(compile("open('markers/source', 'w')", "x", "eval"))
-ALL = [run, system, spawn, posix_spawn, popen, write, os_open, mkdir, remove, rename, link, symlink, truncate, copy, rmtree,
-       temporary, connect, resolve, code, source] + [native] * (ctypes is not None)
+ALL = [run, system, spawn, posix_spawn, popen, write, os_open, mkdir, remove, rename, link, symlink, truncate, copy,
+       rmtree, temporary, connect, resolve, code, source] + [native] * (ctypes is not None)
 
 for deed in ALL:
     for name, loader in LOADERS.items():
@@ -132,7 +133,7 @@ def loads_importing():
     """Modules of the application that do things while they are imported, by statement and by import_module()."""
     for name, loader in LOADERS.items():
         for module in "doer", "lazy":
-            for loaded in [loaded for loaded in sys.modules if loaded in ("doer", "lazy", "inner")]: del sys.modules[loaded]
+            for loaded in "doer", "lazy", "inner": sys.modules.pop(loaded, None)
             function = b"c" + module.encode() + b"\nvalue\n)R."
             print(name, module, loader(function))
 
@@ -186,7 +187,8 @@ for case in loads_importing, interrupted_by_signal, interrupted_by_gc, stale, be
 
 DOER = '''
 import os, subprocess, marshal
-open("made", "w").close(); os.remove("made"); subprocess.run(["true"]); exec(marshal.loads(marshal.dumps(compile("a=1", "x", "exec"))))
+open("made", "w").close(); os.remove("made"); subprocess.run(["true"])
+exec(marshal.loads(marshal.dumps(compile("a=1", "x", "exec"))))
 def value(): return "{}"
 '''
 
@@ -280,7 +282,8 @@ def bytes_from_a_pipe():
 
 if __name__ == "__main__":
     with multiprocessing.get_context("fork").Pool(1) as pool: attempt("worker", pool.apply, pickle.loads, (POISON,))
-    with multiprocessing.get_context("spawn").Pool(1) as pool: attempt("spawned worker", pool.apply, pickle.loads, (POISON,))
+    with multiprocessing.get_context("spawn").Pool(1) as pool:
+        attempt("spawned worker", pool.apply, pickle.loads, (POISON,))
     attempt("enclosed", pickle.loads, pickle.dumps(Outer(), 2))
     attempt("after a pipe", after_a_pipe)
     attempt("network", talk, "AF_INET")
@@ -297,7 +300,7 @@ def test_a_stack_deeper_than_a_walk(scene):
     script = scene.write("deep.py", PRELUDE + textwrap.dedent(r'''
         sys.setrecursionlimit(3000)
         def deed(): os.mkdir("markers/deep")
-        def down(n, loader, data): return loader(data) if n == 0 else list(map(lambda _: down(n - 1, loader, data), [0]))
+        def down(n, *what): return what[0](what[1]) if n == 0 else list(map(lambda _: down(n - 1, *what), [0]))
         for name, loader in LOADERS.items():
             try: down(150, loader, pickle.dumps(Call(deed), 2)); print(name, "done")
             except PermissionError as error: print(name, str(error)[:14])

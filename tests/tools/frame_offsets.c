@@ -2,7 +2,7 @@
  *
  * Regenerate all rows (headers of the versions to be claimed, release builds):
  *     for python in ~/.pyenv/versions/3.{8,9,10,11,12}.*; do
- *         gcc -I"$(echo "$python"/include/python3.*)" -o /tmp/frame_offsets tests/tools/frame_offsets.c && /tmp/frame_offsets
+ *         gcc -I"$(echo "$python"/include/python3.*)" -o /tmp/offsets tests/tools/frame_offsets.c && /tmp/offsets
  *     done
  * From 3.13 on the interpreter itself says where its fields lie (_Py_DebugOffsets); no row is needed. */
 #define Py_BUILD_CORE 1
@@ -46,7 +46,8 @@ int main(void)
     const char *lines = "LINES_LNOTAB";
 #endif
 #endif
-    printf("FRAME_OFFSETS(%d, %s, %s, %zu, %zu, %zu, %zu, %zu, %zu, %zu, %zu, %zu, %zu, %zu, %zu, %zu, %zu, %zu, %zu, %zu)\n",
+    printf("FRAME_OFFSETS(%d, %s, %s, "
+           "%zu, %zu, %zu, %zu, %zu, %zu, %zu, %zu, %zu, %zu, %zu, %zu, %zu, %zu, %zu, %zu, %zu)\n",
            PY_MINOR_VERSION, lines, via, thread_frame, in_cframe, back, code, instruction, owner,
            offsetof(PyCodeObject, co_filename), offsetof(PyCodeObject, co_name), offsetof(PyCodeObject, co_firstlineno),
            code_lines, code_instructions, offsetof(PyObject, ob_type), offsetof(PyVarObject, ob_size),

@@ -73,7 +73,8 @@ static void test_plain(void)
     unsigned before = descriptors();
     walk_below(10);
     unit_ok(walked.complete, "the walk reaches the first frame");
-    unit_ok(walked_through((uintptr_t)walk_here) && walked_through((uintptr_t)walk_below), "it names the functions' starts");
+    unit_ok(walked_through((uintptr_t)walk_here) && walked_through((uintptr_t)walk_below),
+            "it names the functions' starts");
     bool slots = true;
 #if defined(__x86_64__)
     for (unsigned i = 0; i + 1 < walked.count; i++)
@@ -82,7 +83,8 @@ static void test_plain(void)
     unit_ok(slots, "canonical frame addresses lie on the stack");
     unit_ok(descriptors() == before, "no descriptor is opened");
     struct native_frame two[2];
-    unit_ok(native_walk(two, 2, false) == 2 && two[0].start == 0, "no more frames than asked for, no details unless asked");
+    unit_ok(native_walk(two, 2, false) == 2 && two[0].start == 0,
+            "no more frames than asked for, no details unless asked");
     uintptr_t start, end;
     native_function((uintptr_t)walk_below + 1, &start, &end);
     unit_ok(start == (uintptr_t)walk_below && end > start, "a function's extent is found by an address in it");
@@ -102,8 +104,8 @@ static void test_readable(void)
 }
 
 #if defined(__x86_64__)
-/* push rbp; mov rbp, imm64 (or rsp); call rdi; pop rbp; ret: a frame without unwind information, as compilers at run time make
- * them. */
+/* push rbp; mov rbp, imm64 (or rsp); call rdi; pop rbp; ret: a frame without unwind information, as compilers at run
+ * time make them. */
 static int call_through_jit(int (*function)(void), bool own_frame, uint64_t frame_pointer)
 {
     unsigned char *code = mmap(NULL, 4096, PROT_READ | PROT_WRITE | PROT_EXEC, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
