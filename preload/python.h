@@ -29,7 +29,8 @@ typedef int (*python_audit_hook)(const char *event, struct py_object *arguments,
     X(struct py_object *, PySys_GetObject, (const char *name)) \
     X(struct py_object *, PyImport_ImportModule, (const char *name)) \
     X(struct py_object *, PyObject_GetAttrString, (struct py_object *object, const char *name)) \
-    X(struct py_object *, PyObject_Call, (struct py_object *callable, struct py_object *tuple, struct py_object *dict)) \
+    X(struct py_object *, PyObject_Call, \
+        (struct py_object *callable, struct py_object *arguments, struct py_object *keywords)) \
     X(int, PyType_IsSubtype, (struct py_object *derived, struct py_object *base)) \
     X(struct py_object *, PyDict_GetItemString, (struct py_object *dict, const char *key)) \
     X(struct py_object *, PyTuple_GetItem, (struct py_object *tuple, ptrdiff_t index)) \

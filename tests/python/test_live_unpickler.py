@@ -1,6 +1,6 @@
 """Inside an unpickler, whatever it is called by: deeds are denied, what interrupts or is imported is not, and talk
-between a program's own processes is its own business. The pickles are bytes that never were a file, so that only the live
-ring acts."""
+between a program's own processes is its own business. The pickles are bytes that never were a file, so that only the
+live ring acts."""
 import os
 import subprocess
 import textwrap
