@@ -66,6 +66,71 @@ def tar(members, mode):
     return buffer.getvalue()
 
 
+def proto(*fields):
+    """A protobuf message of (number, value): int, str, bytes, or a message made the same way."""
+    def varint(value):
+        out = b""
+        while value > 127:
+            out, value = out + bytes([value & 127 | 128]), value >> 7
+        return out + bytes([value])
+
+    out = b""
+    for number, value in fields:
+        if isinstance(value, int):
+            out += varint(number << 3) + varint(value)
+        else:
+            value = value.encode() if isinstance(value, str) else value
+            out += varint(number << 3 | 2) + varint(len(value)) + value
+    return out
+
+
+def onnx():
+    tensor = proto((1, 4), (2, 1), (8, "w"), (13, proto((1, "location"), (2, "../w.bin"))), (14, 1))
+    inner = proto((1, proto((1, "x"), (2, "y"), (4, "Constant"), (5, proto((1, "value"), (5, tensor))))), (2, "inner"))
+    node = proto((1, "x"), (2, "y"), (4, "If"), (5, proto((1, "then_branch"), (6, inner))), (7, "not.known"))
+    graph = proto((1, proto((1, "x"), (2, "y"), (4, "Relu"))), (1, node), (2, "main"), (5, tensor), (11, proto((1, "x"))))
+    function = proto((1, "F"), (7, proto((1, "a"), (2, "b"), (4, "Relu"))), (10, "local"))
+    return proto((1, 9), (2, "by hand"), (7, graph), (8, proto((1, ""), (2, 17))), (25, function))
+
+
+def saved_model():
+    constant = proto((1, "c"), (2, "Const"), (5, proto((1, "value"), (2, proto((8, proto((8, "/etc/x"))))))))
+    read, save = proto((1, "r"), (2, "ReadFile"), (3, "c:output:0")), proto((1, "s"), (2, "SaveV2"), (3, "i"))
+    printing = proto((1, "p"), (2, "PrintV2"), (5, proto((1, "output_stream"), (2, proto((2, "file:///x"))))))
+    function = proto((1, proto((1, "__inference_1"))), (3, read), (3, constant), (3, save))
+    graph = proto((1, proto((1, "x"), (2, "Placeholder"))), (1, proto((1, "i"), (2, "Identity"), (3, "x"))), (1, printing),
+                  (2, proto((1, function))))
+    meta = proto((1, proto((4, "serve"), (5, "2.15.0"))), (2, graph), (6, proto((2, "../asset"))))
+    return proto((1, 1), (2, meta)), graph
+
+
+KERAS = {"module": "keras", "class_name": "Sequential", "keras_version": "3.5", "config": {"layers": [
+    {"module": "keras.layers", "class_name": "Lambda", "config": {"function": {"class_name": "__lambda__", "config": {"code": "4wAA"}}}},
+    {"module": "posix", "class_name": "function", "config": "system"},
+    {"class_name": "TFSMLayer", "config": {"filepath": "/x"}},
+    {"class_name": "TorchModuleWrapper", "config": {"module": "Y29zCnN5c3RlbQooUydpZCcKdFIu"}},
+    {"class_name": "StringLookup", "config": {"vocabulary": "/etc/x"}}]}}
+
+
+def hdf5():
+    """A root with an attribute, two links and a dataset whose parts lie elsewhere; object headers of both versions."""
+    def message(kind, body):
+        return struct.pack("<BHB", kind, len(body), 0) + body
+
+    text = json.dumps(KERAS).encode()
+    attribute = struct.pack("<BBHHHB", 3, 0, 13, 8, 4, 0) + b"model_config\0" + struct.pack("<III", 0x13, len(text), 2) + text
+    link = struct.pack("<BBBB", 1, 8, 64, 1) + b"n" + struct.pack("<HB", 12, 0) + b"other.h5\0/x\0"
+    hard = struct.pack("<BBB", 1, 0, 1) + b"d" + struct.pack("<Q", 2048)
+    body = message(12, attribute) + message(6, link) + message(6, hard)
+    root = b"OHDR" + struct.pack("<BBH", 2, 1, len(body)) + body + bytes(4)
+    block = b"\x89HDF\r\n\x1a\n" + struct.pack("<BBBBQQQQI", 2, 8, 8, 0, 0, 2 ** 64 - 1, 4096, 48, 0)
+    everything = struct.pack("<IIQ", 3, 1, 0)
+    parts = struct.pack("<BQ", 0, 1) + b"parts.h5\0d\0" + 2 * everything
+    dataset = struct.pack("<HHIII", 1, 1, 1, 24, 0) + struct.pack("<HHI", 8, 16, 0) + struct.pack("<BBQIH", 4, 3, 2304, 1, 0)
+    heap = b"GCOL" + struct.pack("<IQHHIQ", 1, 4096 - 2304, 1, 0, 0, len(parts)) + parts
+    return (block.ljust(48, b"\0") + root).ljust(2048, b"\0") + dataset.ljust(256, b"\0") + heap.ljust(4096 - 2304, b"\0")
+
+
 def seeds():
     call = pickle.dumps(Calls(), protocol=2)
     for protocol in range(pickle.HIGHEST_PROTOCOL + 1):
@@ -101,6 +166,11 @@ def seeds():
     tensor = json.dumps({"__metadata__": {"format": "pt"}, "w": {"dtype": "F32", "shape": [2], "data_offsets": [0, 8]}}).encode()
     yield "model.safetensors", struct.pack("<Q", len(tensor)) + tensor + bytes(8)
     yield "model.gguf", b"GGUF" + struct.pack("<IQQ", 3, 0, 1) + struct.pack("<Q", 7) + b"general" + struct.pack("<IQ", 8, 1) + b"x"
+    yield "model.onnx", onnx()
+    yield "saved_model.pb", saved_model()[0]
+    yield "graph.pb", saved_model()[1]
+    yield "keras.json", json.dumps(KERAS).encode()
+    yield "model.h5", hdf5()
     yield "config.json", json.dumps({"architectures": ["LlamaForCausalLM"], "_name_or_path": "org/base",
                                      "auto_map": {"AutoModel": "org/code--modeling.Model"}, "nested": {"trust_remote_code": True},
                                      "_target_": "os.system", "number": 1e5, "text": "\ud83d\ude00 \u0000"}).encode()
