@@ -1,11 +1,12 @@
 """How a scene runs: a real program in a real process, without the guard, under enforce and under audit.
 
-attack()   the payload's marker file appears without the guard; under enforce it does not, the program gets an exception,
-           stderr names the denial and a record names the Python line that asked; under audit all is as without the guard
+attack()   the payload's marker file appears without the guard; under enforce it does not, the program gets an
+           exception, stderr names the denial and a record names the Python line that asked; under audit all is as
+           without the guard
 benign()   the program behaves under enforce exactly as without the guard, and nothing is denied or said
 
-A cases() program runs many small loads in one process, because importing torch costs seconds; each load is one function,
-so that records can be told apart by the function that asked.
+A cases() program runs many small loads in one process, because importing torch costs seconds; each load is one
+function, so that records can be told apart by the function that asked.
 """
 import difflib
 import itertools
@@ -27,6 +28,8 @@ BUILD = ROOT / "build"
 LIBRARY = BUILD / "libguard.so"
 COMMAND = BUILD / "guard"
 SCENES = BUILD / "scenes"
+RECORD_KEYS = frozenset("v time pid tid seq event mode decision rule severity effect name args path format size sha256 "
+                        "model parent edge origin by why".split())
 TIMEOUT = 240  # seconds; the slowest program, a cold torch.compile, takes 60 on two busy cores
 
 sys.path.insert(0, str(Path(__file__).parent))
@@ -95,8 +98,8 @@ def cut(lines):
 
 def summary(record):
     """A record on one line, for failure messages."""
-    words = [f"{record[key]}" for key in ("pid", "decision", "event", "rule", "effect", "name", "args", "path", "origin")
-             if record.get(key)]
+    keys = ("pid", "decision", "event", "rule", "effect", "name", "args", "path", "origin")
+    words = [f"{record[key]}" for key in keys if record.get(key)]
     frames = [f"{os.path.basename(frame['file'])}:{frame['line']}:{frame['function']}"
               for frame in (record.get("by") or {}).get("python") or []]
     return (" ".join(words) + " asked by " + " <- ".join(frames[:4]))[:400]
@@ -174,7 +177,10 @@ class Scene:
             pytest.fail(f"{command} hung for {timeout} s ({mode or 'no guard'})\n{stdout}\n{stderr}", pytrace=False)
         records = []
         for log in sorted(logs.iterdir(), key=lambda path: int(path.stem)):
-            records += [json.loads(line) for line in log.read_text().splitlines()]
+            own = [json.loads(line) for line in log.read_text().splitlines()]
+            assert all(record.keys() == RECORD_KEYS for record in own), f"other keys than the interface names: {log}"
+            assert len({record["seq"] for record in own}) == len(own), f"records lost or doubled in {log}"
+            records += own
         return Run(mode, process.returncode, stdout, stderr, records)
 
     def run_python(self, script, *arguments, **options):
@@ -198,8 +204,7 @@ class Scene:
             runs.append(run)
         return runs + [None] * (3 - len(runs))
 
-    def attack(self, script, *arguments, marker="marker", asker=None, exception="PermissionError",
-               **options):
+    def attack(self, script, *arguments, marker="marker", asker=None, exception="PermissionError", **options):
         """Proves the attack in all three runs; returns (without, enforce, audit). `asker`: file that the record must
         name, the script unless told. `exception` must stand in the stderr or stdout of the enforced run."""
         without, enforce, audit = self.three_runs(script, *arguments, **options)
@@ -352,7 +357,7 @@ def scene(tmp_path, no_guard):
 
 @pytest.fixture(scope="session")
 def make_scene(tmp_path_factory, no_guard):
-    """make_scene(name, python=None): a Scene that lives as long as the session, for programs shared by several tests."""
+    """make_scene(name, python=None): a Scene that lives as long as the session, for programs that tests share."""
     return lambda name, python=None: Scene(tmp_path_factory.mktemp(name), no_guard, python)
 
 

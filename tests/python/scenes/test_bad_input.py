@@ -50,8 +50,8 @@ def make_files(scene):
         for part in (1, 3, len(data) // 2, len(data) - 1):
             (folder / f"truncated_{part}_{whole.name}").write_bytes(data[:part])
         middle = len(data) // 2
-        (folder / f"damaged_{whole.name}").write_bytes(data[:middle] + bytes(255 - byte for byte in data[middle:middle + 8])
-                                                       + data[middle + 8:])
+        wrong = bytes(255 - byte for byte in data[middle:middle + 8])
+        (folder / f"damaged_{whole.name}").write_bytes(data[:middle] + wrong + data[middle + 8:])
         if whole.suffix != ".joblib":  # joblib itself never ends on zeros after a zlib stream
             (folder / f"trailing_{whole.name}").write_bytes(data + b"\0" * 100)
     (folder / "empty").touch()
@@ -97,8 +97,8 @@ def runs(make_scene):
                     outcome = type(error).__name__
                     del error
                 leaked = len(os.listdir("/proc/self/fd")) - before
-                print(json.dumps([case.__name__ + " " + ascii(name), outcome + (" and a descriptor" if leaked else "")]),
-                      flush=True)
+                outcome += " and a descriptor" if leaked else ""
+                print(json.dumps([case.__name__ + " " + ascii(name), outcome]), flush=True)
     """)
     script.write_text(body)
     without = scene.run_python(script, folder, timeout=SECONDS)
@@ -128,7 +128,7 @@ def test_outcomes(runs):
 
 
 def test_what_loads_is_not_denied(runs):
-    """None of these files holds a payload: what loads without the guard is denied only where readers disagree about it."""
+    """None of these files holds a payload: what loads all the same is denied only where readers disagree about it."""
     without, enforce, _ = runs
     if enforce is None:
         pytest.skip("--no-guard")

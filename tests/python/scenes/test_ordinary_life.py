@@ -99,7 +99,8 @@ def test_own_modules_and_transformers(scene, where):
         scene.write("mypkg/__init__.py", "")
         scene.write("mypkg/parts.py", CLASSES_OF_LIBRARIES)
         script = scene.path("main.py")
-        script.write_text("import numpy as np\nimport torch\nfrom mypkg.parts import Net, Scaler, scale\n" + USE_CLASSES)
+        script.write_text("import numpy as np\nimport torch\nfrom mypkg.parts import Net, Scaler, scale\n"
+                          + USE_CLASSES)
     for what in ("dump", "load"):
         scene.benign(script, what)
 

@@ -1,4 +1,4 @@
-"""What a pickle can call to do harm with nothing but the standard library: none of it may run, listed by a rule or not."""
+"""What a pickle can call to do harm with nothing but the standard library: none of it may run, listed or not."""
 import logging
 import marshal
 import operator

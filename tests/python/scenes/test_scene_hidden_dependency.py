@@ -99,8 +99,8 @@ def test_denied_whole(poisoned):
 
 @pytest.fixture(scope="module")
 def allowed(make_scene):
-    """What a user goes through: clean dependencies are denied; the commands that the denials print are run, with a policy
-    file of the user's own; then everything loads. After that the other models are swapped for poisoned ones."""
+    """What a user goes through: clean dependencies are denied; the commands that the denials print are run; then
+    everything loads. After that the other models are swapped for poisoned ones."""
     scene = make_scene("allowed")
     bodies = write_scene(scene, lambda loader: "clean", ALLOWABLE)
     script = scene.cases("load.py", PRELUDE, bodies)
@@ -138,8 +138,8 @@ def test_poisoned_dependency_of_allowed_pickle(allowed, loader):
 
 
 def test_from_pretrained(scene, models):
-    """Bound class methods as callables, a folder as the model. Recent transformers refuses payloads by itself unless told
-    otherwise (the partial); the plain call names a clean model."""
+    """Bound class methods as callables, a folder as the model. Recent transformers refuses payloads by itself unless
+    told otherwise (the partial); the plain call names a clean model."""
     from transformers import AutoModel, AutoModelForCausalLM
 
     base = poison_base(models / "base_bin", scene.path("base"), scene.marker("case_poisoned"))

@@ -104,7 +104,7 @@ def test_executed_from_hub(scene, remote):
 
 
 def test_own_modules_beside_models(scene, models):
-    """The application's own Python in a folder that also holds weights is no model code: the user's script imports it."""
+    """The application's own Python in a folder that also holds weights is no model code."""
     shutil.copytree(models / "base", scene.path("app/base"))
     os.symlink(scene.path("app/base/model.safetensors"), scene.path("app/model.safetensors"))
     scene.write("app/helpers.py", """

@@ -156,6 +156,28 @@ def test_live_message(old_scene):
     assert "PermissionError: guard: " in enforce.stderr, str(enforce)
 
 
+def test_swallowed_denial(old_scene):
+    """A program that swallows a denial and goes on leaves a record that says so."""
+    old_scene.path("model.pkl").write_bytes(payload_bytes(old_scene.marker()))
+    old_scene.path("clean.pkl").write_bytes(pickle.dumps({"weights": [1.0]}))
+    script = old_scene.write("stubborn.py", """
+        import pickle
+        for name in ("model.pkl", "clean.pkl"):
+            try:
+                with open(name, "rb") as file:
+                    print(sorted(pickle.load(file)))
+            except OSError as error:
+                print(type(error).__name__)
+    """)
+    if old_scene.no_guard:
+        pytest.skip("--no-guard: nothing is denied")
+    old_scene.clear_markers()
+    enforce = old_scene.run_python(script, mode="enforce")
+    assert enforce.stdout == "PermissionError\n['weights']\n" and enforce.returncode == 0, str(enforce)
+    last = max(record["seq"] for record in enforce.denials)
+    assert any(record["seq"] > last and "swallowed" in (record["why"] or "") for record in enforce.records), str(enforce)
+
+
 def test_child_with_empty_environment(old_scene):
     old_scene.path("model.pkl").write_bytes(payload_bytes(old_scene.marker()))
     child = old_scene.write("child.py", "import pickle\nprint(sorted(pickle.load(open('model.pkl', 'rb'))))\n")
