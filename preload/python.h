@@ -63,7 +63,7 @@ typedef int (*python_audit_hook)(const char *event, struct py_object *arguments,
 #define PYTHON_TYPES(X) \
     X(_Py_NoneStruct) \
     X(PyUnicode_Type) X(PyBytes_Type) X(PyLong_Type) X(PyTuple_Type) X(PyList_Type) X(PyDict_Type) X(PyType_Type) \
-    X(PyCode_Type) X(PyCFunction_Type) X(PyModule_Type)
+    X(PyCode_Type) X(PyFunction_Type) X(PyCFunction_Type) X(PyModule_Type)
 #define PYTHON_EXCEPTIONS(X) X(PyExc_PermissionError) X(PyExc_BaseException)
 
 struct python {

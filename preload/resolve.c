@@ -18,13 +18,38 @@ struct reading {
     char text[GLOBAL_NAME_SIZE];
 };
 
+/* The name that an object calls itself, judged in place of the one by which it was reached. */
+static void judge_own(const struct policy *policy, const struct subject *subject, const struct settled_name *own,
+                      struct judgement *judgement)
+{
+    char text[GLOBAL_NAME_SIZE];
+    struct effect effect = *subject->effect;
+    struct subject named = *subject;
+    struct judgement other;
+    global_name_write(text, own->module, strlen(own->module), own->name, strlen(own->name));
+    effect.name = text;
+    effect.alias = NULL;
+    named.effect = &effect;
+    named.home = HOME_UNKNOWN;
+    policy_judge(policy, &named, &other);
+    if (other.unlisted) {
+        named.home = settle_home(own->module);
+        policy_judge(policy, &named, &other);
+    }
+    if (other.decision > judgement->decision)
+        *judgement = other;
+}
+
 /* What no rule lists is judged again by what it is. An import of ours runs here, outside guard's section: what the
  * module does meanwhile is judged like anything else. */
 static void judge_settled(const struct policy *policy, struct subject *subject, const struct reading *reading,
                           struct judgement *judgement)
 {
-    settle(reading->module, reading->name, &subject->home, &subject->object);
+    struct settled_name own;
+    settle(reading->module, reading->name, &subject->home, &subject->object, &own);
     policy_judge(policy, subject, judgement);
+    if (own.module[0] != '\0')
+        judge_own(policy, subject, &own, judgement);
 }
 
 /* A listed name stands for the module of that name, not for a file beside the model that takes its place: one that is

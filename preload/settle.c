@@ -220,18 +220,73 @@ static bool value_class(struct py_object *class)
     return value;
 }
 
+/* Types in C whose making does nothing but make a value, so that a class in Python may stand on them. */
+static bool plain_base(struct py_object *type)
+{
+    static const struct {
+        const char *module, *name; /* name NULL: all of the module's */
+    } plain[] = {
+        {"builtins", NULL}, {"datetime", NULL}, {"collections", NULL}, {"decimal", NULL}, {"array", NULL},
+        {"_random", NULL},  {"numpy", "ndarray"}, {"torch._C", "TensorBase"}, {"torch", "TensorBase"},
+    };
+    struct py_object *module = python_attribute(type, "__module__"), *name = python_attribute(type, "__name__");
+    const char *module_text = python_text(module), *name_text = python_text(name);
+    bool known = false;
+    for (size_t i = 0; i < sizeof(plain) / sizeof(plain[0]) && module_text != NULL && name_text != NULL; i++)
+        known |= strcmp(plain[i].module, module_text) == 0 &&
+                 (plain[i].name == NULL || strcmp(plain[i].name, name_text) == 0);
+    python_release(name);
+    python_release(module);
+    return known;
+}
+
+/* Is what `class` does in `method` written in Python, or inherited from a plain type? `owner`: the attribute of a method in C
+ * that says whose it is. */
+static bool method_in_python(struct py_object *class, const char *method, const char *owner)
+{
+    struct py_object *function = python_attribute(class, method);
+    bool in_python = python_is(function, python_api()->PyFunction_Type);
+    struct py_object *type = in_python ? NULL : python_attribute(function, owner);
+    bool plain = type != NULL && plain_base(type);
+    python_release(type);
+    python_release(function);
+    return in_python || plain;
+}
+
+/* A class of an extension module does its work in C++ or Rust, out of sight of audit events: to be settled like a function.
+ * What a class in Python does, the interpreter reports. */
+static bool class_in_python(struct py_object *class)
+{
+    return method_in_python(class, "__init__", "__objclass__") && method_in_python(class, "__new__", "__self__");
+}
+
 static enum object object_of(struct py_object *object)
 {
     const struct python *python = python_api();
     if (python_is_kind(object, python->PyType_Type))
-        return value_class(object) ? OBJECT_VALUE_CLASS : OBJECT_CLASS;
+        return value_class(object) ? OBJECT_VALUE_CLASS : class_in_python(object) ? OBJECT_CLASS : OBJECT_OTHER;
     if (python_is_kind(object, python->PyModule_Type))
         return OBJECT_MODULE;
     return python->PyCallable_Check(object) != 0 ? OBJECT_FUNCTION : OBJECT_OTHER;
 }
 
-enum object settle_object(const char *module, const char *name)
+/* What a class or function calls itself, when that is another name than the one it was reached by. */
+static void own_name(struct py_object *object, const char *module, const char *name, struct settled_name *own)
 {
+    struct py_object *its_module = python_attribute(object, "__module__"), *its_name = python_attribute(object, "__qualname__");
+    const char *module_text = python_text(its_module), *name_text = python_text(its_name);
+    if (module_text != NULL && name_text != NULL && strlen(module_text) < sizeof(own->module) &&
+        strlen(name_text) < sizeof(own->name) && (strcmp(module_text, module) != 0 || strcmp(name_text, name) != 0)) {
+        strcpy(own->module, module_text);
+        strcpy(own->name, name_text);
+    }
+    python_release(its_name);
+    python_release(its_module);
+}
+
+enum object settle_object(const char *module, const char *name, struct settled_name *own)
+{
+    const char *whole = name;
     char part[PATH_SIZE];
     struct python_error error;
     enum object kind = OBJECT_UNKNOWN;
@@ -252,8 +307,11 @@ enum object settle_object(const char *module, const char *name)
         name += length;
         name += *name == '.';
     }
-    if (object != NULL)
+    *own = (struct settled_name){0};
+    if (object != NULL) {
         kind = object_of(object);
+        own_name(object, module, whole, own);
+    }
     python_release(object);
     python_error_restore(&error);
     return kind;
@@ -276,7 +334,7 @@ static struct settled *settled_slot(const struct py_object *module, const struct
     return &settled[((uintptr_t)module / 16 * 31 + (uintptr_t)object / 16) % SETTLED];
 }
 
-void settle(const char *module_name, const char *name, enum home *home, enum object *kind)
+void settle(const char *module_name, const char *name, enum home *home, enum object *kind, struct settled_name *own)
 {
     struct python_error error;
     python_error_save(&error);
@@ -292,14 +350,15 @@ void settle(const char *module_name, const char *name, enum home *home, enum obj
     }
     python_release(object);
     python_error_restore(&error);
+    *own = (struct settled_name){0};
     if (found)
         return;
     *home = settle_home(module_name);
     *kind = OBJECT_UNKNOWN;
     if (*home == HOME_UNKNOWN || *home == HOME_MODEL || *home == HOME_TEMPORARY)
         return;
-    *kind = settle_object(module_name, name);
-    if (mine && !__atomic_exchange_n(&settled_busy, true, __ATOMIC_ACQUIRE)) {
+    *kind = settle_object(module_name, name, own);
+    if (mine && own->module[0] == '\0' && !__atomic_exchange_n(&settled_busy, true, __ATOMIC_ACQUIRE)) {
         *slot = (struct settled){.module = module, .object = object, .home = *home, .kind = *kind};
         memcpy(slot->name, name, strlen(name) + 1);
         __atomic_store_n(&settled_busy, false, __ATOMIC_RELEASE);

@@ -12,13 +12,19 @@ enum home settle_home(const char *module);
  * now. */
 enum home settle_file(const char *path, bool loaded);
 
+/* A (module, name); longer ones are left out, as no name of a real library is that long. */
+struct settled_name {
+    char module[256], name[256];
+};
+
 /* Imports `module`, as the unpickler is about to do, and walks `name` (dotted from protocol 4 on). To be called only
  * for modules whose home may be imported (never HOME_MODEL or HOME_TEMPORARY), and only when what happens next is that
- * very import. Errors are swallowed: the unpickler will meet them itself. */
-enum object settle_object(const char *module, const char *name);
+ * very import. Errors are swallowed: the unpickler will meet them itself. `own` receives what a class or function calls
+ * itself when it was reached by another name (`from os import system` makes __main__.system); else it is emptied. */
+enum object settle_object(const char *module, const char *name, struct settled_name *own);
 
 /* Both, for a name that is about to be resolved: the kind is asked only of modules that may be imported. Remembers
  * answers. */
-void settle(const char *module, const char *name, enum home *home, enum object *kind);
+void settle(const char *module, const char *name, enum home *home, enum object *kind, struct settled_name *own);
 
 #endif
