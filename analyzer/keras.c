@@ -46,8 +46,8 @@ static void report(struct keras *keras, struct effect *effect)
     char field[LIMIT_FIELD];
     if (keras->scan->stopped)
         return;
-    json_path(&keras->json, field, sizeof field);
-    effect->field = field;
+    if (json_path(&keras->json, field, sizeof field) > 0)
+        effect->field = field;
     keras->reported = true;
     scan_is(keras->scan, FORMAT);
     scan_report(keras->scan, FORMAT, effect);

@@ -7,7 +7,8 @@
 /* Containers first, so that result->formats names them outermost first. */
 static const struct format *const formats[] = {
     &format_zip, &format_tar, &format_gzip, &format_zlib, &format_npy, &format_safetensors, &format_gguf,
-    &format_onnx, &format_hdf5, &format_keras, &format_saved_model, &format_tensorflow_graph, &format_pickle,
+    &format_onnx, &format_hdf5, &format_keras, &format_saved_model, &format_tensorflow_graph, &format_skops,
+    &format_tflite, &format_pickle,
 };
 #define FORMAT_COUNT (sizeof formats / sizeof formats[0])
 

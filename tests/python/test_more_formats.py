@@ -272,3 +272,21 @@ def test_hdf5_data(tmp_path, version):
         file.attrs["title"] = "measurement"
     result = scan(path)
     assert clean(result, "hdf5")
+
+
+# --- skops
+
+@pytest.mark.parametrize("compression", [zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED])
+def test_skops(tmp_path, compression):
+    skops_io = pytest.importorskip("skops.io")
+    from sklearn.linear_model import LogisticRegression
+    from sklearn.pipeline import make_pipeline
+    from sklearn.preprocessing import FunctionTransformer, StandardScaler
+
+    path = tmp_path / "model.skops"
+    rows, labels = np.arange(1, 61, dtype=float).reshape(20, 3), [0, 1] * 10
+    pipeline = make_pipeline(FunctionTransformer(np.log1p), StandardScaler(), LogisticRegression()).fit(rows, labels)
+    skops_io.dump(pipeline, path, compression=compression)
+    assert clean(scan(path), "skops")
+    skops_io.dump(FunctionTransformer(os.system), path, compression=compression)
+    assert ("import", "posix.system") in found(scan(path))

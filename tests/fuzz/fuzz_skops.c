@@ -1,0 +1,2 @@
+#define FUZZED format_skops
+#include "one_format.h"
