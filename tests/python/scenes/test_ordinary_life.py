@@ -454,10 +454,11 @@ def test_other_files(scene):
 
 
 def test_tools_on_poisoned_files(scene):
-    """cp, sha256sum, tar and git read a poisoned file in a child: they hold no interpreter."""
+    """cp, sha256sum, tar and gzip read a poisoned file in a child: they hold no interpreter."""
     scene.path("model.pkl").write_bytes(payload_bytes(scene.marker()))
     script = scene.write("tools.py", """
-                subprocess.run("cp model.pkl copy.pkl && cmp model.pkl copy.pkl && tar cf model.tar model.pkl && "
+        import subprocess
+        subprocess.run("cp model.pkl copy.pkl && cmp model.pkl copy.pkl && tar cf model.tar model.pkl && "
                        "tar xOf model.tar model.pkl | cmp - model.pkl && gzip -kf copy.pkl && sha256sum copy.pkl && "
                        "cat model.pkl | wc -c && mv copy.pkl moved.pkl", shell=True, check=True)
     """)
