@@ -48,8 +48,8 @@ def pytest_configure(config):
                 shutil.rmtree(folder, ignore_errors=True)
         SCENES.mkdir(parents=True, exist_ok=True)
         config.option.basetemp = str(SCENES / f"session-{os.getpid()}")
-    if not config.option.no_guard and not LIBRARY.exists():
-        raise pytest.UsageError(f"{LIBRARY} is missing: run `make` first")
+    if not config.option.no_guard and not (LIBRARY.exists() and COMMAND.exists()):
+        raise pytest.UsageError(f"{LIBRARY} or {COMMAND} is missing: run `make` first")
 
 
 @dataclass
