@@ -68,15 +68,19 @@ static void readings_from_end(struct search *search, const unsigned char end[END
     unsigned char locator[LOCATOR_SIZE];
     uint64_t offset = load_le32(end + 16);
     uint64_t length = load_le32(end + 12);
+    uint64_t stop = at; /* a directory ends before the zip64 records for whoever reads the plain fields, too */
     if (at >= LOCATOR_SIZE &&
         source_read(search->source, locator, sizeof locator, at - LOCATOR_SIZE) == (ssize_t)sizeof locator &&
         memcmp(locator, locator_magic, 4) == 0) {
-        if (at >= LOCATOR_SIZE + END64_SIZE)
+        if (at >= LOCATOR_SIZE + END64_SIZE) {
             readings_from_end64(search, at - LOCATOR_SIZE - END64_SIZE);
+            if (has_magic(search->source, at - LOCATOR_SIZE - END64_SIZE, end64_magic))
+                stop = at - LOCATOR_SIZE - END64_SIZE;
+        }
         readings_from_end64(search, load_le64(locator + 8));
     }
     if (offset != UINT32_MAX && length != UINT32_MAX)
-        readings_from_fields(search, offset, length, load_le16(end + 10), at);
+        readings_from_fields(search, offset, length, load_le16(end + 10), stop);
 }
 
 /* Earlier end records count where the last one's directory or comment would hold them; before the directory they are
