@@ -269,11 +269,14 @@ static void text_lines(const struct scan_options *options, const struct judged *
 
     if (judged->scan.format_count == 0 && verdict == VERDICT_ALLOW)
         return;
+    if (verdict == VERDICT_ERROR) {
+        fprintf(stderr, "guard scan: %s: %s\n", path, error);
+        return;
+    }
     text_verdict(options, verdict, path, out);
     for (size_t i = 0; i < judged->scan.format_count; i++)
         fprintf(out, "%s%s", i == 0 ? " (" : ", ", judged->scan.formats[i]);
-    fputs(judged->scan.format_count > 0 ? ")" : "", out);
-    fprintf(out, "%s%s\n", error ? ": " : "", error ? error : "");
+    fputs(judged->scan.format_count > 0 ? ")\n" : "\n", out);
     size_t count = findings_order(judged, order);
     for (size_t i = 0; i < count; i++)
         if (order[i]->judgement.decision != DECISION_ALLOW)
