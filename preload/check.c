@@ -1,230 +1,21 @@
 /* Judging the file behind a descriptor: the one way from a hook to a verdict. */
 #define _GNU_SOURCE
-#include "asker.h"
+#include "check.h"
+
 #include "audit.h"
 #include "descriptors.h"
-#include "guard.h"
-#include "judge.h"
-#include "model.h"
+#include "environment.h"
 #include "raw.h"
-#include "record.h"
 #include "runtime.h"
 #include "say.h"
-#include "tally.h"
-#include "environment.h"
 #include "unpickler.h"
-#include "verdicts.h"
 
-#include <limits.h>
 #include <linux/magic.h>
 #include <string.h>
 #include <sys/vfs.h>
 
 /* How often a file that changes under our eyes is judged again before it is denied. */
 #define CHECK_TRIES 3
-
-/* One judgement under way; in a mapping, because stacks of strangers' threads may be small. */
-struct check {
-    int fd;
-    struct stat status;
-    char path[PATH_MAX];      /* absolute, as the program names it: a hub cache's link says more than its blob */
-    char real[PATH_MAX];      /* what the kernel calls it */
-    struct model_identity model;
-    struct verdict verdict;
-    struct subject subject;
-    enum policy_mode mode;
-    const struct policy *policy;
-    struct frame frames[RECORD_FRAMES];
-    unsigned frame_count;
-    bool walked;
-    struct judged judged;
-};
-
-static size_t append(char *to, size_t used, const char *text)
-{
-    size_t length = strlen(text);
-    if (used + length >= PATH_MAX)
-        return used;
-    memcpy(to + used, text, length + 1);
-    return used + length;
-}
-
-static bool descriptor_path(int fd, char path[PATH_MAX])
-{
-    char link[32] = "/proc/self/fd/";
-    char digits[12];
-    size_t at = sizeof digits, used = strlen(link);
-    digits[--at] = 0;
-    unsigned number = (unsigned)fd;
-    do {
-        digits[--at] = (char)('0' + number % 10);
-    } while ((number /= 10));
-    strcpy(link + used, digits + at);
-    long length = raw_readlinkat(AT_FDCWD, link, path, PATH_MAX - 1);
-    path[length > 0 ? length : 0] = 0;
-    return length > 0;
-}
-
-/* The absolute form of what the program wrote. Links are not followed: `..` keeps its meaning for the kernel only. */
-static void name_file(struct check *check, int dirfd, const char *path)
-{
-    size_t used = 0;
-    descriptor_path(check->fd, check->real);
-    if (!path || !path[0] || !strncmp(path, "/proc/", 6) || !strncmp(path, "/dev/fd/", 8)) {
-        strcpy(check->path, check->real);
-        return;
-    }
-    if (path[0] != '/') {
-        if (dirfd == AT_FDCWD) {
-            if (raw_syscall6(SYS_getcwd, (long)check->path, PATH_MAX, 0, 0, 0, 0) <= 0)
-                check->path[0] = 0;
-        } else {
-            descriptor_path(dirfd, check->path);
-        }
-        used = append(check->path, strlen(check->path), "/");
-        while (path[0] == '.' && path[1] == '/')
-            path += 2;
-    }
-    append(check->path, used, path);
-}
-
-static void walk_once(struct check *check)
-{
-    if (!check->walked)
-        check->frame_count = frames_walk(check->frames, RECORD_FRAMES);
-    if (!check->walked && check->subject.origin == ORIGIN_UNKNOWN)
-        check->subject.origin = asker_origin(check->frames, check->frame_count);
-    check->walked = true;
-}
-
-static bool record_load(struct check *check, enum decision decision)
-{
-    const struct verdict *verdict = &check->verdict;
-    if (!record_wanted())
-        return true;
-    walk_once(check);
-    struct record record = {
-        .event = "load",
-        .decision = decision,
-        .rule = verdict->rule,
-        .severity = verdict->severity,
-        .effect = verdict->rule ? effect_kind_name(verdict->effect) : NULL,
-        .name = verdict->name[0] ? verdict->name : NULL,
-        .arguments = verdict->arguments[0] ? verdict->arguments : NULL,
-        .path = check->path,
-        .format = verdict->format,
-        .size = check->status.st_size,
-        .model = &check->model,
-        .edge = "observed",
-        .origin = check->subject.origin,
-        .frames = check->frames,
-        .frame_count = check->frame_count,
-        .native = decision == DECISION_DENY,
-        .why = verdict->clause[0] ? verdict->clause : verdict->why,
-    };
-    return record_write(&record);
-}
-
-static bool has_arguments(const struct effect *effect)
-{
-    return effect->kind == EFFECT_CALL || effect->argument_count;
-}
-
-/* What else there was to say about the file: one record a finding, the worst one stands in the load's own record. */
-static void record_findings(struct check *check)
-{
-    if (!record_wanted() || !check->judged.count)
-        return;
-    walk_once(check);
-    for (size_t i = 0; i < check->judged.count; i++) {
-        const struct finding *finding = &check->judged.findings[i];
-        const struct effect *effect = &finding->effect;
-        char arguments[512], clause[512];
-        effect_render_arguments(effect, arguments, sizeof arguments);
-        policy_describe(effect, clause, sizeof clause);
-        const char *target = finding->edge ? finding_target(finding) : NULL;
-        struct record record = {
-            .event = effect_kind_name(effect->kind),
-            .decision = finding->judgement.decision,
-            .rule = finding->judgement.rule,
-            .severity = finding->judgement.severity,
-            .effect = effect_kind_name(effect->kind),
-            .name = effect->kind == EFFECT_DEPEND && target ? target : effect->name,
-            .arguments = has_arguments(effect) ? arguments : NULL,
-            .path = check->path,
-            .format = effect->format,
-            .size = check->status.st_size,
-            .model = &check->model,
-            .edge = !finding->edge ? NULL : effect->kind == EFFECT_CALL ? "pickled" : "declared",
-            .origin = check->subject.origin,
-            .frames = check->frames,
-            .frame_count = check->frame_count,
-            .why = clause,
-        };
-        record_write(&record);
-    }
-}
-
-static void say_denied(struct check *check)
-{
-    const struct verdict *verdict = &check->verdict;
-    walk_once(check);
-    char cwd[PATH_MAX];
-    long length = raw_syscall6(SYS_getcwd, (long)cwd, sizeof cwd, 0, 0, 0, 0) - 1;
-    const char *shown = check->path;
-    if (length > 1 && !strncmp(shown, cwd, (size_t)length) && shown[length] == '/')
-        shown += length + 1;
-    struct say_denial denial = {
-        .what = shown,
-        .clause = verdict->clause,
-        .rule = verdict->rule,
-        .frames = check->frames,
-        .frame_count = check->frame_count,
-        .would = check->mode == MODE_AUDIT,
-        .effect = verdict->attack ? NULL : effect_kind_name(verdict->effect),
-        .name = verdict->name,
-        .model = check->model.id,
-        .revision = check->model.revision,
-    };
-    say_denial(&denial);
-}
-
-/* The end of every judgement: counts, records, says. Returns whether the program may have the file. */
-static bool conclude(struct check *check, bool fresh)
-{
-    enum decision decision = check->verdict.decision;
-    bool enforce = check->mode != MODE_AUDIT;
-    tally_add(&tally.judged);
-    if (fresh)
-        record_findings(check);
-    unsigned long swallowed = __atomic_exchange_n(&tally.unanswered, 0, __ATOMIC_RELAXED);
-    if (swallowed && record_wanted()) {
-        walk_once(check);
-        struct record record = {.event = "error",
-                                .decision = DECISION_WARN,
-                                .path = check->path,
-                                .size = -1,
-                                .origin = check->subject.origin,
-                                .frames = check->frames,
-                                .frame_count = check->frame_count,
-                                .why = "the program was denied a load before, swallowed that, and goes on"};
-        record_write(&record);
-    }
-    bool written = record_load(check, decision);
-    if (decision == DECISION_WARN)
-        tally_add(&tally.warned);
-    if (decision != DECISION_DENY) {
-        if (written || !enforce || !check->policy || !policy_log_required(check->policy))
-            return true;
-        say_fault("denied, because the policy requires records and they cannot be written: ", check->path, 0);
-        return false;
-    }
-    tally_add(&tally.denied);
-    say_denied(check);
-    if (enforce)
-        tally_add(&tally.unanswered);
-    return !enforce;
-}
 
 static void copy_text(char *to, size_t size, const char *text)
 {
@@ -272,7 +63,7 @@ static void take_verdict(const struct judged *judged, struct verdict *verdict)
     verdict->why = worst->judgement.why;
     verdict->attack = worst->judgement.attack;
     copy_text(verdict->name, sizeof verdict->name, worst->effect.name);
-    if (has_arguments(&worst->effect))
+    if (check_has_arguments(&worst->effect))
         effect_render_arguments(&worst->effect, verdict->arguments, sizeof verdict->arguments);
     policy_describe(&worst->effect, verdict->clause, sizeof verdict->clause);
 }
@@ -328,7 +119,7 @@ static bool judge_afresh(struct check *check, bool in_root)
         strcpy(check->verdict.path, check->path);
     int slot = verdict_keep(&identity, &check->verdict, keep, &seal);
     descriptor_set(check->fd, slot >= 0 ? DESCRIPTOR_SEALED + (unsigned)slot : DESCRIPTOR_UNKNOWN);
-    return conclude(check, true);
+    return check_conclude(check, true);
 }
 
 /* Is `path` below `folder` one of the caches that the policy lists below `usual`? Both folders are chosen by the environment,
@@ -385,7 +176,7 @@ static bool judge_candidate(struct check *check, unsigned bid)
     };
     if (!check->policy) {
         verdict_of_guard(&check->verdict, "guard-fault", guard_fault());
-        return conclude(check, true);
+        return check_conclude(check, true);
     }
     struct verdict_identity identity = verdict_identity(&check->status);
     int slot = verdict_find(&identity, &check->verdict);
@@ -397,7 +188,7 @@ static bool judge_candidate(struct check *check, unsigned bid)
     if (slot < 0)
         return judge_afresh(check, in_root);
     descriptor_set(check->fd, DESCRIPTOR_SEALED + (unsigned)slot);
-    return conclude(check, false);
+    return check_conclude(check, false);
 }
 
 /* Files that the kernel writes as they are read (their sizes lie) hold no models. */
@@ -429,7 +220,7 @@ static bool check_candidate(int fd, int dirfd, const char *path, const struct st
         if (check) {
             check->fd = fd;
             check->status = *status;
-            name_file(check, dirfd, path);
+            check_name(check, dirfd, path);
             may = judge_candidate(check, bid);
             raw_give(NULL, check, sizeof *check);
         } else {

@@ -3,6 +3,7 @@
 #include "guard.h"
 
 #include "audit.h"
+#include "decimal.h"
 #include "environment.h"
 #include "raw.h"
 #include "real.h"
@@ -84,13 +85,8 @@ static char *append_text(char *to, char *end, const char *text)
 
 static char *append_decimal(char *to, char *end, unsigned number)
 {
-    char digits[12];
-    unsigned at = sizeof digits;
-    digits[--at] = 0;
-    do {
-        digits[--at] = (char)('0' + number % 10);
-    } while ((number /= 10));
-    return append_text(to, end, digits + at);
+    char digits[DECIMAL_SIZE];
+    return append_text(to, end, decimal(number, digits));
 }
 
 static void note_fault(struct loaded *mine, const struct policy_fault *found)

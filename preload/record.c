@@ -1,6 +1,7 @@
 #define _GNU_SOURCE
 #include "record.h"
 
+#include "decimal.h"
 #include "environment.h"
 #include "guard.h"
 #include "json_out.h"
@@ -147,17 +148,12 @@ static bool log_path(char path[ENVIRONMENT_VALUE])
 {
     size_t used = 0;
     for (const char *from = environment.log; *from; from++) {
-        char digits[24];
+        char digits[DECIMAL_SIZE];
         size_t length = 1;
         const char *piece = from;
         if (from[0] == '%' && from[1] == 'p') {
-            uint64_t pid = (uint64_t)raw_getpid();
-            unsigned count = 1;
-            for (uint64_t rest = pid; rest >= 10; rest /= 10)
-                count++;
-            put_number(digits, pid, count);
-            piece = digits;
-            length = count;
+            piece = decimal((unsigned long)raw_getpid(), digits);
+            length = strlen(piece);
             from++;
         }
         if (used + length >= ENVIRONMENT_VALUE)

@@ -2,6 +2,7 @@
 #include "say.h"
 
 #include "asker.h"
+#include "decimal.h"
 #include "environment.h"
 #include "raw.h"
 
@@ -77,13 +78,8 @@ static void put_foreign(struct line *line, const char *text)
 
 static void put_unsigned(struct line *line, unsigned long number)
 {
-    char digits[24];
-    unsigned at = sizeof digits;
-    digits[--at] = 0;
-    do {
-        digits[--at] = (char)('0' + number % 10);
-    } while ((number /= 10));
-    put(line, digits + at);
+    char digits[DECIMAL_SIZE];
+    put(line, decimal(number, digits));
 }
 
 static void put_frame(struct line *line, const struct frame *frame)

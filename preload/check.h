@@ -1,0 +1,44 @@
+/* One judgement under way; for check.c, check_name.c and check_conclude.c alone. */
+#ifndef GUARD_CHECK_H
+#define GUARD_CHECK_H
+
+#include "guard.h"
+#include "judge.h"
+#include "model.h"
+#include "record.h"
+#include "verdicts.h"
+
+#include <limits.h>
+#include <sys/stat.h>
+
+/* Lives in a mapping, because stacks of strangers' threads may be small. */
+struct check {
+    int fd;
+    struct stat status;
+    char path[PATH_MAX];      /* absolute, as the program names it: a hub cache's link says more than its blob */
+    char real[PATH_MAX];      /* what the kernel calls it */
+    struct model_identity model;
+    struct verdict verdict;
+    struct subject subject;
+    enum policy_mode mode;
+    const struct policy *policy;
+    struct frame frames[RECORD_FRAMES];
+    unsigned frame_count;
+    bool walked;
+    struct judged judged;
+};
+
+/* Fills `path` and `real` from the descriptor and what the program wrote, relative to `dirfd`; NULL: unknown. */
+void check_name(struct check *check, int dirfd, const char *path);
+
+/* The end of every judgement: counts, records, says. `fresh`: the findings have not been recorded before. Returns whether the
+ * program may have the file. */
+bool check_conclude(struct check *check, bool fresh);
+
+/* Has the effect arguments worth showing? */
+static inline bool check_has_arguments(const struct effect *effect)
+{
+    return effect->kind == EFFECT_CALL || effect->argument_count;
+}
+
+#endif

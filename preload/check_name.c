@@ -1,0 +1,48 @@
+/* What to call the file that is judged. */
+#include "check.h"
+
+#include "decimal.h"
+#include "raw.h"
+
+#include <string.h>
+
+static size_t append(char *to, size_t used, const char *text)
+{
+    size_t length = strlen(text);
+    if (used + length >= PATH_MAX)
+        return used;
+    memcpy(to + used, text, length + 1);
+    return used + length;
+}
+
+static bool descriptor_path(int fd, char path[PATH_MAX])
+{
+    char link[sizeof "/proc/self/fd/" + DECIMAL_SIZE] = "/proc/self/fd/", digits[DECIMAL_SIZE];
+    strcat(link, decimal((unsigned)fd, digits));
+    long length = raw_readlinkat(AT_FDCWD, link, path, PATH_MAX - 1);
+    path[length > 0 ? length : 0] = 0;
+    return length > 0;
+}
+
+/* Links are not followed: `..` keeps its meaning for the kernel only. */
+void check_name(struct check *check, int dirfd, const char *path)
+{
+    size_t used = 0;
+    descriptor_path(check->fd, check->real);
+    if (!path || !path[0] || !strncmp(path, "/proc/", 6) || !strncmp(path, "/dev/fd/", 8)) {
+        strcpy(check->path, check->real);
+        return;
+    }
+    if (path[0] != '/') {
+        if (dirfd == AT_FDCWD) {
+            if (raw_syscall6(SYS_getcwd, (long)check->path, PATH_MAX, 0, 0, 0, 0) <= 0)
+                check->path[0] = 0;
+        } else {
+            descriptor_path(dirfd, check->path);
+        }
+        used = append(check->path, strlen(check->path), "/");
+        while (path[0] == '.' && path[1] == '/')
+            path += 2;
+    }
+    append(check->path, used, path);
+}
