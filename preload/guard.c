@@ -11,6 +11,7 @@
 #include "say.h"
 #include "settings.h"
 #include "tally.h"
+#include "text_hash.h"
 #include "verdicts.h"
 
 #include <errno.h>
@@ -164,11 +165,21 @@ const struct policy *guard_policy(void)
     return in_force->policy;
 }
 
-/* An allowed live effect is worth a record when somebody may want a rule for it one day. */
+/* Names recorded once: an application that unpickles its own classes does so by the thousand. */
+#define GUARD_TOLD 256
+
+/* An allowed live effect is worth a record when somebody may want a rule for it one day, the first time. */
 static bool worth_recording(const struct subject *subject, const struct judgement *judgement)
 {
-    return judgement->decision != DECISION_ALLOW ||
-           (record_wanted() && (judgement->unlisted || subject->origin == ORIGIN_IPC || subject->origin == ORIGIN_CACHE));
+    static uint64_t hashes[GUARD_TOLD];
+    static struct text_seen told = {hashes, GUARD_TOLD, 0};
+    if (judgement->decision != DECISION_ALLOW)
+        return true;
+    if (!record_wanted() ||
+        !(judgement->unlisted || subject->origin == ORIGIN_IPC || subject->origin == ORIGIN_CACHE))
+        return false;
+    uint64_t hash = text_hash(text_hash(TEXT_HASH_START, origin_name(subject->origin)), subject->effect->name);
+    return text_first_seen(&told, text_hash(hash, effect_kind_name(subject->effect->kind)));
 }
 
 /* Records and says it; what the program is to see. */
@@ -232,7 +243,7 @@ static enum decision carry_out(const struct subject *subject, const struct judge
 enum decision guard_act(const struct subject *subject, const struct judgement *judgement, const struct frame *frames,
                         unsigned frame_count, char *message, size_t size)
 {
-    if (!worth_recording(subject, judgement))
+    if (guard_mode() == MODE_OFF || !worth_recording(subject, judgement))
         return DECISION_ALLOW;
     struct frame *walked = frames ? NULL : raw_take(NULL, RECORD_FRAMES * sizeof *walked);
     if (walked) {
@@ -250,8 +261,6 @@ enum decision guard_decide(struct subject *subject, const struct frame *frames, 
 {
     struct judgement judgement;
     const struct policy *policy = guard_policy();
-    if (guard_mode() == MODE_OFF)
-        return DECISION_ALLOW;
     if (policy)
         policy_judge(policy, subject, &judgement);
     else

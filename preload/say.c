@@ -5,6 +5,7 @@
 #include "decimal.h"
 #include "environment.h"
 #include "raw.h"
+#include "text_hash.h"
 
 #include <errno.h>
 #include <string.h>
@@ -15,8 +16,8 @@
 
 static struct stat standard[3];
 static bool terminal;
-static uint64_t said[SAY_FOLDED];
-static unsigned said_count, folded;
+static uint64_t said_hashes[SAY_FOLDED];
+static struct text_seen said = {said_hashes, SAY_FOLDED, 0};
 
 void say_start(void)
 {
@@ -125,23 +126,6 @@ size_t say_compose(const struct say_denial *denial, char *buffer, size_t size)
     return line.length;
 }
 
-/* FNV-1a: only to tell lines apart. */
-static bool say_first_time(const char *text)
-{
-    uint64_t hash = 0xcbf29ce484222325u;
-    for (; *text; text++)
-        hash = (hash ^ (unsigned char)*text) * 0x100000001b3u;
-    unsigned count = __atomic_load_n(&said_count, __ATOMIC_RELAXED);
-    for (unsigned i = 0; i < count && i < SAY_FOLDED; i++)
-        if (__atomic_load_n(&said[i], __ATOMIC_RELAXED) == hash) {
-            __atomic_fetch_add(&folded, 1, __ATOMIC_RELAXED);
-            return false;
-        }
-    unsigned at = __atomic_fetch_add(&said_count, 1, __ATOMIC_RELAXED);
-    __atomic_store_n(&said[at % SAY_FOLDED], hash, __ATOMIC_RELAXED);
-    return true;
-}
-
 static bool quiet(void)
 {
     return !strcmp(environment.quiet, "1");
@@ -154,7 +138,7 @@ void say_denial(const struct say_denial *denial)
         return;
     struct line line = {text, sizeof text - 1, 0};
     line.length = say_compose(denial, text, sizeof text - 1);
-    if (!say_first_time(text))
+    if (!text_first_seen(&said, text_hash(TEXT_HASH_START, text)))
         return;
     put(&line, "\n");
     if (denial->effect) {
@@ -196,7 +180,7 @@ void say_fault(const char *what, const char *subject, int error)
         put(&line, description ? description : "unknown error");
     }
     put(&line, "\n");
-    if (say_first_time(text))
+    if (text_first_seen(&said, text_hash(TEXT_HASH_START, text)))
         say_raw(2, text, line.length);
 }
 
