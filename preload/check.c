@@ -232,6 +232,13 @@ static bool check_candidate(int fd, int dirfd, const char *path, const struct st
     return may;
 }
 
+/* In a vfork child the number means another file than in the parent, whose memory this is. */
+static void note_plain(int fd)
+{
+    if (!guard_borrowed_memory())
+        descriptor_set(fd, DESCRIPTOR_PLAIN);
+}
+
 bool guard_check_fd(int fd, int dirfd, const char *path)
 {
     unsigned char head[SCAN_HEAD], tail[SCAN_TAIL];
@@ -239,7 +246,13 @@ bool guard_check_fd(int fd, int dirfd, const char *path)
     if (!guard_may_judge())
         return true;
     audit_notice(path);
-    if (raw_fstat(fd, &status) < 0 || !S_ISREG(status.st_mode) || status.st_size <= 0) {
+    if (raw_fstat(fd, &status) < 0)
+        return true;
+    if (!S_ISREG(status.st_mode)) {
+        note_plain(fd);
+        return true;
+    }
+    if (status.st_size <= 0) { /* what is written into it may be read back */
         descriptor_set(fd, DESCRIPTOR_UNKNOWN);
         return true;
     }
@@ -257,7 +270,7 @@ bool guard_check_fd(int fd, int dirfd, const char *path)
     if (bid == SCAN_BID_CONFIG && path && !scan_config_name(path))
         bid = SCAN_BID_NONE;
     if (bid == SCAN_BID_NONE) {
-        descriptor_set(fd, DESCRIPTOR_PLAIN);
+        note_plain(fd);
         return true;
     }
     return check_candidate(fd, dirfd, path, &status, bid);
