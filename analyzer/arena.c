@@ -43,10 +43,11 @@ static bool block_take(struct arena *arena, size_t bytes)
         size = BLOCK_SIZE;
     if (size > LIMIT_ARENA - arena->total)
         return false;
-    block = arena->memory.take(arena->memory.context, size);
+    bool any = arena->memory.take_any != NULL;
+    block = (any ? arena->memory.take_any : arena->memory.take)(arena->memory.context, size);
     if (!block)
         return false;
-    *block = (struct arena_block){arena->last, size, sizeof *block, sizeof *block};
+    *block = (struct arena_block){arena->last, size, sizeof *block, any ? size : sizeof *block};
     arena->last = block;
     arena->total += size;
     return true;

@@ -12,6 +12,8 @@ struct scan_memory {
     void *(*take)(void *context, size_t bytes);
     void (*give)(void *context, void *pointer, size_t bytes);
     void *context;
+    /* As take() with any content, for whoever clears what he uses; NULL: take() serves. */
+    void *(*take_any)(void *context, size_t bytes);
 };
 
 /* What the receiver of an effect answers. */

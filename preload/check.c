@@ -8,9 +8,11 @@
 #include "raw.h"
 #include "runtime.h"
 #include "say.h"
+#include "scratch.h"
 #include "unpickler.h"
 
 #include <linux/magic.h>
+#include <stddef.h>
 #include <string.h>
 #include <sys/vfs.h>
 
@@ -155,7 +157,7 @@ static bool judge_candidate(struct check *check, unsigned bid)
     check->mode = guard_mode();
     if (check->mode == MODE_OFF)
         return true;
-    bool in_root = ((bid & SCAN_BID_CONTENT) || scan_config_name(check->path)) && model_in_root(check->path);
+    bool in_root = scan_config_name(check->path) && model_in_root(check->path);
     if (!(bid & SCAN_BID_CONTENT) && !in_root) {
         descriptor_set(check->fd, DESCRIPTOR_PLAIN);
         return true;
@@ -216,13 +218,13 @@ static bool check_candidate(int fd, int dirfd, const char *path, const struct st
     bool may = true;
     struct guard_section section = guard_enter();
     if (runtime_present() && !guard_borrowed_memory() && !is_kernel_file(fd)) {
-        struct check *check = raw_take(NULL, sizeof *check);
+        struct check *check = scratch_take_partly(sizeof *check, offsetof(struct check, judged.findings));
         if (check) {
             check->fd = fd;
             check->status = *status;
             check_name(check, dirfd, path);
             may = judge_candidate(check, bid);
-            raw_give(NULL, check, sizeof *check);
+            scratch_give(NULL, check, sizeof *check);
         } else {
             say_fault("no memory to judge ", path ? path : "a file", 0);
             may = guard_mode() != MODE_ENFORCE;

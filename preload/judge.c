@@ -1,6 +1,6 @@
 #include "judge.h"
 
-#include "raw.h"
+#include "scratch.h"
 
 #include <string.h>
 
@@ -144,7 +144,7 @@ void judge_source(const struct judge_request *request, struct judged *judged)
         .source = request->source,
         .path = request->subject.path,
         .in_model_root = request->in_model_root,
-        .memory = {.take = raw_take, .give = raw_give},
+        .memory = {.take = scratch_take, .take_any = scratch_take_any, .give = scratch_give},
         .sink = judge_effect,
         .sink_context = &judging,
     };

@@ -1,5 +1,5 @@
 /* Bytes to verdict: the analyzer's effects, each judged by the policy, the worst of them kept. Used when a file is
- * opened and by `guard scan`; what differs is the subject. No stdio, no malloc: scan memory comes from the kernel. */
+ * opened and by `guard scan`; what differs is the subject. No stdio, no malloc: scan memory comes from scratch.h. */
 #ifndef GUARD_JUDGE_H
 #define GUARD_JUDGE_H
 
@@ -41,7 +41,7 @@ struct judge_request {
 
 /* Fills `judged`, which must be zeroed up to `findings`. A scan that ran out of memory, or whose source failed once a
  * format was known, is judged as the opaque model it is ("memory", "unreadable"); a source that failed before that
- * leaves only judged->scan.status. Allocates by raw_take(); reentrant. */
+ * leaves only judged->scan.status. Allocates by scratch_take(); reentrant. */
 void judge_source(const struct judge_request *request, struct judged *judged);
 
 /* The other model that an edge leads to: the target of a DEPEND, or the first string argument of a call of a loader;

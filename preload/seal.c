@@ -2,6 +2,7 @@
 
 #include "digest.h"
 #include "raw.h"
+#include "scratch.h"
 
 #include <string.h>
 
@@ -132,14 +133,14 @@ bool seal_source_open(struct seal_source *reading, struct source *source, int fd
     if (!seal)
         return true;
     seal->size = size;
-    reading->bounce = raw_take(NULL, SEAL_BOUNCE);
+    reading->bounce = scratch_take_partly(SEAL_BOUNCE, 0);
     return reading->bounce != NULL;
 }
 
 void seal_source_close(struct seal_source *reading)
 {
     if (reading->bounce)
-        raw_give(NULL, reading->bounce, SEAL_BOUNCE);
+        scratch_give(NULL, reading->bounce, SEAL_BOUNCE);
     reading->bounce = NULL;
 }
 

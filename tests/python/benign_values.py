@@ -591,6 +591,8 @@ def load(folder):
             loaded += bool(_loader(path)(path))
         except PermissionError as error:
             print(f"{path.name}: {error}")
+        except Exception as error:  # torch cannot read an untyped storage back that it wrote in the old format
+            print(f"# {path.name}: {type(error).__name__}: {error}"[:160], file=sys.stderr)
     print(f"{loaded} values loaded", file=sys.stderr)
 
 
