@@ -37,7 +37,7 @@ struct run {
 static void run_open(struct run *run, const uint8_t *data, size_t size, enum inflate_wrap wrap)
 {
     memset(run, 0, sizeof *run);
-    run->request.memory = (struct scan_memory){take, give, &run->taken};
+    run->request.memory = (struct scan_memory){.take = take, .give = give, .context = &run->taken};
     arena_open(&run->arena, &run->request.memory);
     run->scan = (struct scan){.request = &run->request, .result = &run->result, .arena = &run->arena};
     run->memory = (struct source_memory){data, size};

@@ -42,7 +42,7 @@ static uint64_t digest(const uint8_t *data, size_t size, size_t step)
 {
     struct dribble dribble = {data, size, step};
     struct source source = {.pread = dribble_pread, .context = &dribble, .size = size};
-    struct scan_memory memory = {fuzz_take, fuzz_give, NULL};
+    struct scan_memory memory = {.take = fuzz_take, .give = fuzz_give};
     struct json json;
     struct arena arena;
     char way[100];

@@ -84,7 +84,7 @@ static enum scan_answer listen(void *context, const struct effect *effect)
 static void scan(struct run *run, enum scan_status *status)
 {
     const struct scan_request request = {.source = {.pread = deal, .context = run, .size = run->size},
-                                         .memory = {take, give, run}, .sink = listen, .sink_context = run};
+                                         .memory = {.take = take, .give = give, .context = run}, .sink = listen, .sink_context = run};
     struct scan_result result = {.status = SCAN_DONE};
     struct arena arena;
     struct scan scan = {.request = &request, .result = &result, .arena = &arena};

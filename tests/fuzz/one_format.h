@@ -36,7 +36,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     struct source_memory memory = {data, size};
     size_t taken = 0, told = 0;
-    struct scan_request request = {.source = source_from_memory(&memory), .memory = {fuzz_take, fuzz_give, &taken},
+    struct scan_request request = {.source = source_from_memory(&memory), .memory = {.take = fuzz_take, .give = fuzz_give, .context = &taken},
                                    .sink = fuzz_listen, .sink_context = &told};
     struct scan_result result = {.status = SCAN_DONE};
     struct arena arena;

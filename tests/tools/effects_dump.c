@@ -71,7 +71,7 @@ static enum scan_answer print_effect(void *context, const struct effect *effect)
 static int file_dump(const char *path)
 {
     static const char *const statuses[] = {"done", "not-model", "stopped", "io", "memory"};
-    struct scan_request request = {.path = path, .in_model_root = model_root, .memory = {take, give, NULL},
+    struct scan_request request = {.path = path, .in_model_root = model_root, .memory = {.take = take, .give = give},
                                    .sink = print_effect};
     struct scan_result result;
     struct stat status;

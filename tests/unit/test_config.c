@@ -43,7 +43,7 @@ static struct scan_result scan(const char *path, const char *text, size_t length
         .source = source_from_memory(&memory),
         .path = path,
         .in_model_root = true,
-        .memory = {take, give, &taken},
+        .memory = {.take = take, .give = give, .context = &taken},
         .sink = listen,
     };
     struct scan_result result;
@@ -257,7 +257,7 @@ static void test_huge(void)
         .source = {.pread = huge_pread, .size = 1ull << 40},
         .path = "/m/config.json",
         .in_model_root = true,
-        .memory = {take, give, &taken},
+        .memory = {.take = take, .give = give, .context = &taken},
         .sink = listen,
     };
     struct scan_result result;

@@ -52,7 +52,7 @@ struct setting {
 static bool setting_open(struct setting *setting, const struct built *packed, enum inflate_wrap wrap)
 {
     memset(setting, 0, sizeof *setting);
-    setting->request.memory = (struct scan_memory){take, give, NULL};
+    setting->request.memory = (struct scan_memory){.take = take, .give = give};
     arena_open(&setting->arena, &setting->request.memory);
     setting->scan = (struct scan){.request = &setting->request, .result = &setting->result, .arena = &setting->arena};
     setting->memory = (struct source_memory){packed->data, packed->length};

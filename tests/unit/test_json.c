@@ -46,7 +46,7 @@ static enum json_event run(const char *data, size_t length, size_t step, char *t
     memcpy(copy, data, length);
     struct dribble dribble = {copy, length, step};
     struct source source = {.pread = dribble_pread, .context = &dribble, .size = length};
-    struct scan_memory memory = {take, give, &taken};
+    struct scan_memory memory = {.take = take, .give = give, .context = &taken};
     struct arena arena;
     struct json *json = malloc(sizeof(*json));
     enum json_event event;
@@ -206,7 +206,7 @@ static void test_long_strings(void)
         struct source_memory memory = {(const unsigned char *)text, length};
         struct source source = source_from_memory(&memory);
         size_t taken = 0, got = 0;
-        struct scan_memory from = {take, give, &taken};
+        struct scan_memory from = {.take = take, .give = give, .context = &taken};
         struct arena arena;
         struct json json;
         arena_open(&arena, &from);
@@ -261,7 +261,7 @@ static void test_source_fails(void)
 {
     struct source source = {.pread = fail_pread, .size = 100};
     size_t taken = 0;
-    struct scan_memory memory = {take, give, &taken};
+    struct scan_memory memory = {.take = take, .give = give, .context = &taken};
     struct arena arena;
     struct json json;
 

@@ -25,7 +25,7 @@ static bool is_json(const char *text)
 {
     struct source_memory memory = {(const unsigned char *)text, strlen(text)};
     struct source source = source_from_memory(&memory);
-    struct scan_memory from = {take, give, NULL};
+    struct scan_memory from = {.take = take, .give = give};
     struct arena arena;
     struct json json;
     enum json_event event = JSON_FAILED;

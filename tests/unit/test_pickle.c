@@ -111,7 +111,7 @@ static void give(void *context, void *pointer, size_t bytes)
 static void test_map(void)
 {
     size_t taken = 0;
-    const struct scan_memory memory = {take, give, &taken};
+    const struct scan_memory memory = {.take = take, .give = give, .context = &taken};
     struct map map = {0};
     uint64_t key;
     bool right = true;

@@ -133,7 +133,7 @@ static void test_faults(struct arena *arena)
 static void test_arena(void)
 {
     size_t taken = 0, i;
-    const struct scan_memory memory = {take, give, &taken};
+    const struct scan_memory memory = {.take = take, .give = give, .context = &taken};
     struct arena arena;
     struct arena_mark mark;
     unsigned char *first, *second;
@@ -159,7 +159,7 @@ static void test_arena(void)
 int main(void)
 {
     size_t taken = 0;
-    const struct scan_memory memory = {take, give, &taken};
+    const struct scan_memory memory = {.take = take, .give = give, .context = &taken};
     struct arena arena;
 
     arena_open(&arena, &memory);

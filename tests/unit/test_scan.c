@@ -58,7 +58,7 @@ static enum scan_answer hear(void *context, const struct effect *effect)
 static struct scan_result hear_scan(struct heard *heard, const void *data, size_t size)
 {
     const struct scan_request request = {.source = {.pread = heard_pread, .context = heard, .size = size},
-                                         .memory = {take, give, heard}, .sink = hear, .sink_context = heard};
+                                         .memory = {.take = take, .give = give, .context = heard}, .sink = hear, .sink_context = heard};
     struct scan_result result;
 
     heard->data = data;
