@@ -85,13 +85,8 @@ static void say_denied(struct check *check)
 {
     const struct verdict *verdict = &check->verdict;
     walk_once(check);
-    char cwd[PATH_MAX];
-    long length = raw_syscall6(SYS_getcwd, (long)cwd, sizeof cwd, 0, 0, 0, 0) - 1;
-    const char *shown = check->path;
-    if (length > 1 && !strncmp(shown, cwd, (size_t)length) && shown[length] == '/')
-        shown += length + 1;
     struct say_denial denial = {
-        .what = shown,
+        .what = check->path,
         .clause = verdict->clause,
         .rule = verdict->rule,
         .frames = check->frames,

@@ -110,11 +110,20 @@ static void put_asked_by(struct line *line, const struct frame *frames, unsigned
         }
 }
 
+/* A path below the working directory without it; `folder` is scratch. */
+static const char *without_cwd(const char *path, char folder[ENVIRONMENT_VALUE])
+{
+    long length = path[0] == '/' ? raw_syscall6(SYS_getcwd, (long)folder, ENVIRONMENT_VALUE, 0, 0, 0, 0) - 1 : 0;
+    bool below = length > 1 && !strncmp(path, folder, (size_t)length) && path[length] == '/';
+    return below ? path + length + 1 : path;
+}
+
 size_t say_compose(const struct say_denial *denial, char *buffer, size_t size)
 {
     struct line line = {buffer, size, 0};
+    char folder[ENVIRONMENT_VALUE];
     put(&line, denial->would ? "guard: would deny " : "guard: denied ");
-    put_foreign(&line, denial->what);
+    put_foreign(&line, without_cwd(denial->what, folder));
     put(&line, ": ");
     put_foreign(&line, denial->clause);
     if (denial->rule) {

@@ -14,7 +14,7 @@ bool say_raw(int fd, const char *text, size_t length);
 
 /* What a denial (or, in audit, a would-be denial) says. */
 struct say_denial {
-    const char *what;   /* file as the program names it, or the name being resolved */
+    const char *what;   /* absolute path (shown from the working directory), or the name being resolved */
     const char *clause; /* `calls posix.system("id")` */
     const char *rule;
     const struct frame *frames;
