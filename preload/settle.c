@@ -52,14 +52,29 @@ static bool installed(const char *path)
     return false;
 }
 
-/* Is `path` in the standard library's folder (that of os.py) and not in the site-packages below it? */
+/* The folder of the standard library: that of os.py, or, while the interpreter starts and has not imported it, all that is
+ * installed with the interpreter. */
+static bool standard_folder(char folder[PATH_SIZE])
+{
+    struct py_object *os = python_module("os"), *file = os != NULL ? python_attribute(os, "__file__") : NULL;
+    bool found = folder_of(python_text(file), folder);
+    python_release(file);
+    if (found || os != NULL)
+        return found;
+    const char *prefix = python_text(python_api()->PySys_GetObject("base_prefix"));
+    if (prefix == NULL || strlen(prefix) + sizeof("/lib") > PATH_SIZE)
+        return false;
+    strcpy(folder, prefix);
+    strcat(folder, "/lib");
+    return true;
+}
+
+/* Is `path` in the standard library's folder and not in the site-packages below it? */
 static bool standard(const char *path)
 {
-    struct py_object *file = python_attribute(python_module("os"), "__file__");
     char folder[PATH_SIZE];
-    bool within = folder_of(python_text(file), folder) && lies_in(path, folder);
-    python_release(file);
-    return within && strstr(path, "/site-packages/") == NULL && strstr(path, "/dist-packages/") == NULL;
+    return standard_folder(folder) && lies_in(path, folder) && strstr(path, "/site-packages/") == NULL &&
+           strstr(path, "/dist-packages/") == NULL;
 }
 
 /* Is `path` beside or below the main script, or where an interactive program was started (sys.path's "")? */
