@@ -2,6 +2,7 @@
 #ifndef GUARD_DESCRIPTORS_H
 #define GUARD_DESCRIPTORS_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 /* Numbers above are always unknown, and cost an fstat a read. Zero pages until touched. */
@@ -14,6 +15,8 @@ enum {
 };
 
 extern uint16_t descriptors[DESCRIPTORS_MAX];
+/* No number above this one is known: close_range() up to the last possible descriptor is what every subprocess begins with. */
+extern uint32_t descriptors_highest;
 
 static inline unsigned descriptor_state(int fd)
 {
@@ -23,8 +26,13 @@ static inline unsigned descriptor_state(int fd)
 /* Forgetting is safe at any time, in vfork children too: the next read judges again. Storing needs the file in hand. */
 static inline void descriptor_set(int fd, unsigned state)
 {
-    if ((unsigned)fd < DESCRIPTORS_MAX && __atomic_load_n(&descriptors[fd], __ATOMIC_RELAXED) != state)
-        __atomic_store_n(&descriptors[fd], (uint16_t)state, __ATOMIC_RELAXED);
+    if ((unsigned)fd >= DESCRIPTORS_MAX || __atomic_load_n(&descriptors[fd], __ATOMIC_RELAXED) == state)
+        return;
+    uint32_t highest = __atomic_load_n(&descriptors_highest, __ATOMIC_RELAXED);
+    while ((uint32_t)fd > highest && !__atomic_compare_exchange_n(&descriptors_highest, &highest, (uint32_t)fd, true,
+                                                                  __ATOMIC_RELAXED, __ATOMIC_RELAXED))
+        ;
+    __atomic_store_n(&descriptors[fd], (uint16_t)state, __ATOMIC_RELAXED);
 }
 
 /* Forgets the numbers first..last. */

@@ -7,12 +7,12 @@
 #include <errno.h>
 
 uint16_t descriptors[DESCRIPTORS_MAX];
+uint32_t descriptors_highest;
 
 void descriptors_forget(unsigned first, unsigned last)
 {
-    if (last >= DESCRIPTORS_MAX)
-        last = DESCRIPTORS_MAX - 1;
-    for (unsigned fd = first; fd <= last && fd < DESCRIPTORS_MAX; fd++)
+    uint32_t highest = __atomic_load_n(&descriptors_highest, __ATOMIC_RELAXED);
+    for (unsigned fd = first; fd <= last && fd <= highest; fd++)
         descriptor_set((int)fd, DESCRIPTOR_UNKNOWN);
 }
 

@@ -59,6 +59,22 @@ def test_bytecode_beside_approved_source(scene, code):
     assert any(record["rule"] == "model-code-stale" for record in denied.denials), str(denied)
 
 
+def test_other_spellings_of_the_path(scene, code):
+    """Loaded by a path with `..` in it, the code is still the model's; importlib keeps the spelling."""
+    script, path = code
+    run = scene.run_python(script, path.parent / ".." / COMMIT / path.name, mode="enforce")
+    assert run.returncode == 1 and not run.stdout, str(run)
+    assert any(record["model"] == {"id": "hf:org/tiny", "revision": COMMIT} for record in run.denials), str(run)
+    program = scene.write("plain.py", """
+        import os, sys
+        os.chdir(sys.argv[1])
+        exec(compile(open("modeling.py").read(), "modeling.py", "exec"))
+        print(SAID)
+    """)
+    run = scene.run_python(program, path.parent, mode="enforce")
+    assert run.returncode == 1 and not run.stdout, str(run)
+
+
 def test_own_code_of_the_application_runs(scene):
     script = scene.write("load.py", LOAD)
     path = scene.write("app/own.py", "SAID = 'mine'\n")
