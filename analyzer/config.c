@@ -237,13 +237,13 @@ static bool template_file_run(struct scan *scan, const struct source *source)
     return true;
 }
 
-bool config_run(struct scan *scan, const struct source *source)
+bool config_run(struct scan *scan, const struct source *source, const char *name)
 {
     enum json_event event;
 
-    if (path_ends(scan->request->path, ".jinja"))
+    if (path_ends(name, ".jinja"))
         return template_file_run(scan, source);
-    if (!path_ends(scan->request->path, ".json"))
+    if (!path_ends(name, ".json"))
         return false;
     struct config *config = arena_take(scan->arena, sizeof(*config));
     if (config) {
@@ -255,7 +255,7 @@ bool config_run(struct scan *scan, const struct source *source)
         return true;
     }
     config->scan = scan;
-    config->files = config_files(scan->request->path);
+    config->files = config_files(name);
     if (source->size > LIMIT_CONFIG) {
         if (!(config->files & CONFIG_FILE_KNOWN))
             return false;

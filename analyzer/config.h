@@ -9,8 +9,8 @@
 
 #include "format.h"
 
-/* Analyses `source`, the whole file, as the config that scan->request->path says it is. False when the path is none of
- * a config, or the text no JSON and nothing was reported. Every reading of a duplicate key is reported, and `malformed`
+/* Analyses `source`, a whole file or member of an archive, as the config that its path `name` says it is; the caller knows
+ * that it belongs to a model. False when the path is none of a config, or the text no JSON and nothing was reported. Every reading of a duplicate key is reported, and `malformed`
  * with it. Names with which effects are reported:
  *
  *   DEPEND     the model, as written; field and revision filled in
@@ -22,6 +22,6 @@
  *   READ       a path that leaves the model's folder
  *   MALFORMED  "json-duplicate-key", "json-depth"
  *   OPAQUE     "config-size": a config larger than LIMIT_CONFIG */
-bool config_run(struct scan *scan, const struct source *source);
+bool config_run(struct scan *scan, const struct source *source, const char *name);
 
 #endif

@@ -254,7 +254,8 @@ void scan_run(const struct scan_request *request, struct scan_result *result)
     arena_open(&arena, &request->memory);
     bids = source_bids(&scan, &request->source, &config);
     any = bids_run(&scan, &request->source, bids);
-    if (!scan.stopped && config && request->in_model_root && request->path && config_run(&scan, &request->source))
+    if (!scan.stopped && config && request->in_model_root && request->path &&
+        config_run(&scan, &request->source, request->path))
         any = true;
     if (!scan.stopped)
         result->status = any ? SCAN_DONE : SCAN_NOT_MODEL;
