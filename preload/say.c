@@ -2,8 +2,8 @@
 #include "say.h"
 
 #include "asker.h"
-#include "decimal.h"
 #include "environment.h"
+#include "hint.h"
 #include "raw.h"
 #include "text_hash.h"
 
@@ -46,43 +46,6 @@ bool say_raw(int fd, const char *text, size_t length)
     return true;
 }
 
-/* Text under construction; what does not fit is dropped. */
-struct line {
-    char *text;
-    size_t size, length;
-};
-
-static void put(struct line *line, const char *text)
-{
-    for (; *text && line->length + 1 < line->size; text++)
-        line->text[line->length++] = *text;
-    line->text[line->length] = 0;
-}
-
-/* Text that came from a file must not steer a terminal or forge a second line. */
-static void put_foreign(struct line *line, const char *text)
-{
-    static const char hex[] = "0123456789abcdef";
-    for (; *text && line->length + 5 < line->size; text++) {
-        unsigned char byte = (unsigned char)*text;
-        if (byte >= 0x20 && byte != 0x7f) {
-            line->text[line->length++] = *text;
-            continue;
-        }
-        line->text[line->length++] = '\\';
-        line->text[line->length++] = 'x';
-        line->text[line->length++] = hex[byte >> 4];
-        line->text[line->length++] = hex[byte & 15];
-    }
-    line->text[line->length] = 0;
-}
-
-static void put_unsigned(struct line *line, unsigned long number)
-{
-    char digits[DECIMAL_SIZE];
-    put(line, decimal(number, digits));
-}
-
 static void put_frame(struct line *line, const struct frame *frame)
 {
     const char *name = asker_installed_part(frame->file);
@@ -90,10 +53,10 @@ static void put_frame(struct line *line, const struct frame *frame)
         name = strrchr(frame->file, '/');
         name = name ? name + 1 : frame->file;
     }
-    put_foreign(line, name);
+    line_put_visible(line, name);
     if (frame->line > 0) {
-        put(line, ":");
-        put_unsigned(line, (unsigned long)frame->line);
+        line_put(line, ":");
+        line_put_number(line, (unsigned long)frame->line);
     }
 }
 
@@ -104,7 +67,7 @@ static void put_asked_by(struct line *line, const struct frame *frames, unsigned
     const char *between = " asked by ";
     for (size_t i = 0; i < 3; i++)
         if (shown[i] >= 0) {
-            put(line, between);
+            line_put(line, between);
             put_frame(line, &frames[shown[i]]);
             between = " <- ";
         }
@@ -122,14 +85,14 @@ size_t say_compose(const struct say_denial *denial, char *buffer, size_t size)
 {
     struct line line = {buffer, size, 0};
     char folder[ENVIRONMENT_VALUE];
-    put(&line, denial->would ? "guard: would deny " : "guard: denied ");
-    put_foreign(&line, without_cwd(denial->what, folder));
-    put(&line, ": ");
-    put_foreign(&line, denial->clause);
+    line_put(&line, denial->would ? "guard: would deny " : "guard: denied ");
+    line_put_visible(&line, without_cwd(denial->what, folder));
+    line_put(&line, ": ");
+    line_put_visible(&line, denial->clause);
     if (denial->rule) {
-        put(&line, " [");
-        put_foreign(&line, denial->rule);
-        put(&line, "]");
+        line_put(&line, " [");
+        line_put_visible(&line, denial->rule);
+        line_put(&line, "]");
     }
     put_asked_by(&line, denial->frames, denial->frame_count);
     return line.length;
@@ -149,29 +112,19 @@ void say_denial(const struct say_denial *denial)
     line.length = say_compose(denial, text, sizeof text - 1);
     if (!text_first_seen(&said, text_hash(TEXT_HASH_START, text)))
         return;
-    put(&line, "\n");
+    line_put(&line, "\n");
     if (denial->effect) {
-        put(&line, "guard: to allow: guard policy add --to ");
-        put_foreign(&line, environment.policy[0] ? environment.policy : "policy.json");
-        put(&line, " ");
-        put(&line, denial->effect);
-        put(&line, " '");
-        put_foreign(&line, denial->name);
-        put(&line, "'");
-        if (denial->model && denial->model[0]) {
-            put(&line, " --model '");
-            put_foreign(&line, denial->model);
-            if (denial->revision && denial->revision[0]) {
-                put(&line, "@");
-                put_foreign(&line, denial->revision);
-            }
-            put(&line, "'");
-        }
-        if (denial->sha256) {
-            put(&line, " --sha256 ");
-            put(&line, denial->sha256);
-        }
-        put(&line, "\n");
+        const struct hint hint = {
+            .policy = environment.policy,
+            .effect = denial->effect,
+            .name = denial->name,
+            .model = denial->model,
+            .revision = denial->revision,
+            .sha256 = denial->sha256,
+        };
+        line_put(&line, "guard: to allow: ");
+        hint_put(&line, &hint);
+        line_put(&line, "\n");
     }
     say_raw(2, text, line.length);
 }
@@ -180,15 +133,15 @@ void say_fault(const char *what, const char *subject, int error)
 {
     char text[SAY_LINE];
     struct line line = {text, sizeof text, 0};
-    put(&line, "guard: ");
-    put(&line, what);
-    put_foreign(&line, subject);
+    line_put(&line, "guard: ");
+    line_put(&line, what);
+    line_put_visible(&line, subject);
     if (error) {
-        put(&line, ": ");
+        line_put(&line, ": ");
         const char *description = strerrordesc_np(error);
-        put(&line, description ? description : "unknown error");
+        line_put(&line, description ? description : "unknown error");
     }
-    put(&line, "\n");
+    line_put(&line, "\n");
     if (text_first_seen(&said, text_hash(TEXT_HASH_START, text)))
         say_raw(2, text, line.length);
 }
@@ -199,15 +152,15 @@ void say_summary(unsigned long judged, unsigned long denied, unsigned long warne
     if (!terminal || quiet() || (!denied && !warned))
         return;
     struct line line = {text, sizeof text, 0};
-    put(&line, "guard: ");
-    put_unsigned(&line, judged);
-    put(&line, judged == 1 ? " file judged, " : " files judged, ");
-    put_unsigned(&line, denied);
-    put(&line, audit ? " would be denied, " : " denied, ");
-    put_unsigned(&line, warned);
-    put(&line, warned == 1 ? " warning" : " warnings");
-    put(&line, environment.log[0] ? "; see " : "; set GUARD_LOG to record them");
-    put_foreign(&line, environment.log);
-    put(&line, "\n");
+    line_put(&line, "guard: ");
+    line_put_number(&line, judged);
+    line_put(&line, judged == 1 ? " file judged, " : " files judged, ");
+    line_put_number(&line, denied);
+    line_put(&line, audit ? " would be denied, " : " denied, ");
+    line_put_number(&line, warned);
+    line_put(&line, warned == 1 ? " warning" : " warnings");
+    line_put(&line, environment.log[0] ? "; see " : "; set GUARD_LOG to record them");
+    line_put_visible(&line, environment.log);
+    line_put(&line, "\n");
     say_raw(2, text, line.length);
 }

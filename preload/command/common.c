@@ -1,5 +1,6 @@
 #include "command.h"
 
+#include "../line.h"
 #include "../settings.h"
 
 #include <stdarg.h>
@@ -89,35 +90,12 @@ char *command_absolute(const char *path)
     return absolute;
 }
 
-/* Length of the UTF-8 sequence of a printable character at `text`, or 0. */
-static size_t visible_sequence(const unsigned char *text)
-{
-    size_t length = text[0] < 0x80   ? 1
-                    : text[0] < 0xC2 ? 0
-                    : text[0] < 0xE0 ? 2
-                    : text[0] < 0xF0 ? 3
-                    : text[0] < 0xF5 ? 4
-                                     : 0;
-
-    if (text[0] < 0x20 || text[0] == 0x7F)
-        return 0;
-    for (size_t i = 1; i < length; i++)
-        if ((text[i] & 0xC0) != 0x80)
-            return 0;
-    /* C1 controls, and the marks that turn the direction of text (U+202A to U+202E, U+2066 to U+2069). */
-    if ((text[0] == 0xC2 && text[1] < 0xA0) ||
-        (text[0] == 0xE2 && ((text[1] == 0x80 && text[2] >= 0xAA && text[2] <= 0xAE) ||
-                             (text[1] == 0x81 && text[2] >= 0xA6 && text[2] <= 0xA9))))
-        return 0;
-    return length;
-}
-
 void command_print_visible(FILE *out, const char *text)
 {
     const unsigned char *at = (const unsigned char *)text;
 
     while (*at != '\0') {
-        size_t length = visible_sequence(at);
+        size_t length = line_visible(at);
         if (length > 0)
             fwrite(at, 1, length, out);
         else

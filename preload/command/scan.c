@@ -1,6 +1,8 @@
 /* guard scan: judges files at rest. */
 #define _GNU_SOURCE
 #include "command.h"
+#include "scan_progress.h"
+#include "scan_sarif.h"
 #include "scan_workers.h"
 
 #include <errno.h>
@@ -18,7 +20,7 @@ static const char help[] =
     "Judges models, pickles and model configs at rest; starts and changes nothing. Folders are read recursively;\n"
     "\"-\" is standard input. A model that cannot be inspected is denied; a file that is no model is allowed.\n"
     "\n"
-    "  --format text|json   lines for people, or one JSON object a line and file (default: text)\n"
+    "  --format FORMAT      text: lines for people (default); json: one object a line and file; sarif: a SARIF 2.1.0 log\n"
     "  --policy FILE        a policy that extends the built-in one\n"
     "  --files-from FILE    read further paths from FILE, one a line (\"-\": standard input)\n"
     "  --jobs N             judge N files at a time (default: one for each processor)\n"
@@ -31,6 +33,9 @@ struct totals {
     const struct scan_options *options;
     size_t verdicts[VERDICT_ERROR + 1];
     size_t models;
+    size_t done, all; /* files */
+    struct scan_progress progress;
+    struct scan_sarif sarif;
 };
 
 static void file_done(void *context, struct scan_outcome outcome, const char *text, size_t length)
@@ -39,8 +44,16 @@ static void file_done(void *context, struct scan_outcome outcome, const char *te
 
     totals->verdicts[outcome.verdict]++;
     totals->models += outcome.model;
-    if (length > 0 && fwrite(text, 1, length, stdout) == length)
+    totals->done++;
+    if (length > 0) {
+        scan_progress_clear(&totals->progress);
+        if (totals->options->format == SCAN_FORMAT_SARIF)
+            scan_sarif_take(&totals->sarif, text, length);
+        else
+            fwrite(text, 1, length, stdout);
         fflush(stdout);
+    }
+    scan_progress_step(&totals->progress, totals->done, totals->all, totals->verdicts[VERDICT_DENY]);
 }
 
 static void print_summary(const struct totals *totals, const struct scan_list *list)
@@ -73,9 +86,22 @@ static unsigned number_read(const char *text, unsigned most)
     return *end == '\0' && errno == 0 && number <= most ? (unsigned)number : 0;
 }
 
+static bool format_read(const char *text, enum scan_format *format)
+{
+    static const char *const names[] = {"text", "json", "sarif"};
+
+    for (size_t i = 0; i < sizeof(names) / sizeof(*names); i++) {
+        if (strcmp(text, names[i]) == 0) {
+            *format = (enum scan_format)i;
+            return true;
+        }
+    }
+    return false;
+}
+
 struct request {
     struct scan_options options;
-    const char *policy, *files_from;
+    const char *files_from;
     unsigned jobs;
     bool strict;
 };
@@ -98,13 +124,11 @@ static int options_read(struct request *request, int argc, char **argv)
     for (int option; (option = getopt_long(argc, argv, ":h", options, NULL)) != -1;) {
         switch (option) {
         case OPTION_FORMAT:
-            if (strcmp(optarg, "json") != 0 && strcmp(optarg, "text") != 0)
-                return command_usage(EXIT_USAGE, "scan", "the formats of this version are text and json, not \"%s\"",
-                                     optarg);
-            request->options.json = strcmp(optarg, "json") == 0;
+            if (!format_read(optarg, &request->options.format))
+                return command_usage(EXIT_USAGE, "scan", "the formats are text, json and sarif, not \"%s\"", optarg);
             break;
         case OPTION_POLICY:
-            request->policy = optarg;
+            request->options.policy_file = optarg;
             break;
         case OPTION_FILES_FROM:
             request->files_from = optarg;
@@ -141,7 +165,7 @@ int command_scan(int argc, char **argv)
     int status = options_read(&request, argc, argv);
     if (status >= 0)
         return status;
-    struct policy *policy = command_load_policy("scan", request.policy);
+    struct policy *policy = command_load_policy("scan", request.options.policy_file);
     if (!policy)
         return EXIT_USAGE;
     request.options.policy = policy;
@@ -155,8 +179,15 @@ int command_scan(int argc, char **argv)
         jobs = JOBS_MAX;
     if (jobs > list.count && list.count > 0)
         jobs = (unsigned)list.count;
+    totals.all = list.count;
+    scan_progress_start(&totals.progress);
+    if (request.options.format == SCAN_FORMAT_SARIF)
+        scan_sarif_open(&totals.sarif, stdout);
     scan_workers_run(&request.options, &list, jobs, file_done, &totals);
-    if (!request.options.json)
+    scan_progress_clear(&totals.progress);
+    if (request.options.format == SCAN_FORMAT_SARIF)
+        scan_sarif_close(&totals.sarif);
+    if (request.options.format == SCAN_FORMAT_TEXT)
         print_summary(&totals, &list);
     bool written = fflush(stdout) == 0 && !ferror(stdout);
     int error = errno;

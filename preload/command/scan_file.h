@@ -6,9 +6,12 @@
 
 #include <stdio.h>
 
+enum scan_format { SCAN_FORMAT_TEXT, SCAN_FORMAT_JSON, SCAN_FORMAT_SARIF };
+
 struct scan_options {
     const struct policy *policy;
-    bool json; /* else text */
+    const char *policy_file; /* named by --policy, or NULL */
+    enum scan_format format;
     bool colour;
 };
 
@@ -26,8 +29,7 @@ struct scan_work {
     char line[2u << 20]; /* of JSON: room for JUDGED_FINDINGS findings whose every byte needs an escape */
 };
 
-/* Judges `path` ("-": standard input) and writes what there is to say to `out`: in text nothing for a file that is no
- * model, in JSON always one line. */
+/* Judges `path` ("-": standard input) and writes what there is to say to `out`: see scan_words.h. */
 struct scan_outcome scan_file(const struct scan_options *options, struct scan_work *work, const char *path, FILE *out);
 
 /* Writes the line of a file that could not be judged, for a reason of our own. */

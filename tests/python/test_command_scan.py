@@ -86,6 +86,69 @@ def test_text(folder):
     assert "\033" not in run.stdout
 
 
+def test_text_says_what_to_do(folder):
+    run = guard("scan", folder)
+    attack = run.stdout.partition("evil.pkl")[2].partition("\n      do not load it")
+    assert attack[1] and "to allow" not in attack[0]
+    # A hint that is followed works, and nothing in a name reaches the shell.
+    (folder / "unlisted.pkl").write_bytes(b"cmypkg\nrebuild\n(tR.")
+    (folder / "shell.pkl").write_bytes(b"cmypkg\nx'; touch shell-marker; '\n(tR.")
+    for name in "unlisted.pkl", "shell.pkl":
+        run = guard("scan", "--policy", "policy.json", name, cwd=folder) if (folder / "policy.json").exists() else \
+            guard("scan", name, cwd=folder)
+        hints = [line.partition("to allow: ")[2] for line in run.stdout.splitlines() if "to allow: " in line]
+        assert run.returncode == 1 and hints, run
+        for hint in hints:
+            subprocess.run(["sh", "-c", hint.replace("guard ", f"'{COMMAND}' ", 1)], cwd=folder, check=True,
+                           stdout=subprocess.DEVNULL)
+        assert guard("scan", "--policy", "policy.json", name, cwd=folder).returncode == 0
+    assert not (folder / "shell-marker").exists()
+    assert guard("scan", "--policy", "policy.json", "evil.pkl", cwd=folder).returncode == 1
+
+
+def test_sarif(folder):
+    (folder / "od d:\u00fc.pkl").write_bytes((folder / "evil.pkl").read_bytes())
+    run = guard("scan", "--format", "sarif", ".", "missing", cwd=folder)
+    assert run.returncode == 2 and run.stderr == ""
+    log = json.loads(run.stdout)
+    # The models of this package are generated from the official schema, and forbid what it does not know.
+    from pydantic_sarif.model import StaticAnalysisResultsFormatSarifVersion210JsonSchema as Schema
+    Schema.model_validate(log)
+    with pytest.raises(ValueError):
+        Schema.model_validate({**log, "runs": [{**log["runs"][0], "surprise": 1}]})
+    [sarif] = log["runs"]
+    found = {(result["ruleId"], result["level"], result["locations"][0]["physicalLocation"]["artifactLocation"]["uri"])
+             for result in sarif["results"]}
+    assert found == {("exec-call", "error", "evil.pkl"), ("exec-call", "error", "od%20d%3A%C3%BC.pkl"),
+                     ("declared-code", "warning", "model/config.json")}
+    rules = [rule["id"] for rule in sarif["tool"]["driver"]["rules"]]
+    assert sorted(rules) == ["declared-code", "exec-call"]
+    assert sarif["originalUriBaseIds"]["WORKING_DIRECTORY"]["uri"] == folder.as_uri() + "/"
+    [invocation] = sarif["invocations"]
+    assert not invocation["executionSuccessful"]
+    assert "No such file" in invocation["toolExecutionNotifications"][0]["message"]["text"]
+    clean = json.loads(guard("scan", "--format", "sarif", folder / "good.pkl").stdout)["runs"][0]
+    assert clean["results"] == [] and clean["invocations"][0]["executionSuccessful"]
+
+
+def test_progress_on_a_terminal(tmp_path):
+    """On a long scan a line on standard error is redrawn, and gone at the end; none where that is no terminal."""
+    slow = tmp_path / "slow.pkl"  # whose opcodes take some 50 ms, judged often enough to take seconds
+    slow.write_bytes(b"\x80\x02" + b"]q\x00" + b"h\x000" * 4_000_000 + b".")
+    count = 60
+    (tmp_path / "list").write_text(f"{slow}\n" * count)
+    leader, follower = pty.openpty()
+    process = subprocess.Popen([COMMAND, "scan", "--jobs", "1", "--format", "json", "--files-from", tmp_path / "list"],
+                               stderr=follower, stdout=subprocess.PIPE, env=environment(TERM="xterm"))
+    out, _ = process.communicate(timeout=120)
+    os.close(follower)
+    shown = os.read(leader, 65536).decode()
+    os.close(leader)
+    assert "guard scan: " in shown and f" of {count} files, 0 denied" in shown
+    assert shown.endswith("\r\033[K") and len(out.splitlines()) == count
+    assert guard("scan", tmp_path).stderr == ""
+
+
 def test_exit_statuses(folder):
     assert guard("scan", folder / "good.pkl").returncode == 0
     assert guard("scan", folder / "notes.txt").returncode == 0
@@ -97,7 +160,7 @@ def test_exit_statuses(folder):
 
 
 @pytest.mark.parametrize("words", [
-    [], ["--format", "xml", "x"], ["--format", "sarif", "x"], ["--jobs", "0", "x"], ["--jobs", "many", "x"],
+    [], ["--format", "xml", "x"], ["--jobs", "0", "x"], ["--jobs", "many", "x"],
     ["--jobs", "-1", "x"], ["--nonsense", "x"], ["--policy"], ["--files-from", "/nowhere/list"]])
 def test_wrong_usage(words):
     run = guard("scan", *words)
