@@ -107,7 +107,7 @@ static bool judge_afresh(struct check *check, bool in_root)
     if (scanned == SCANNED_NO_MODEL) {
         seal_free(&seal);
         descriptor_set(check->fd, DESCRIPTOR_PLAIN);
-        return true;
+        return check_conclude_plain(check);
     }
     if (scanned == SCANNED_CHANGING)
         verdict_of_guard(&check->verdict, "changing", "keeps changing while it is being judged");
@@ -152,23 +152,32 @@ static bool is_own_cache(const struct check *check)
            !model_in_root(check->real);
 }
 
+/* By the name that the program uses, because a hub cache's link says more than its blob; where that does not tell where the file
+ * lies, by the kernel's, unless a link at its end leads elsewhere. */
+static void identify(struct check *check)
+{
+    const char *name = strrchr(check->path, '/'), *real = strrchr(check->real, '/');
+    bool by_real = strstr(check->path, "/../") && name && real && !strcmp(name, real);
+    model_identify(by_real ? check->real : check->path, &check->model);
+}
+
 static bool judge_candidate(struct check *check, unsigned bid)
 {
     check->mode = guard_mode();
     if (check->mode == MODE_OFF)
         return true;
     bool in_root = scan_config_name(check->path) && model_in_root(check->path);
+    check->policy = guard_policy();
     if (!(bid & SCAN_BID_CONTENT) && !in_root) {
         descriptor_set(check->fd, DESCRIPTOR_PLAIN);
-        return true;
+        return check_conclude_plain(check);
     }
-    check->policy = guard_policy();
     guard_thread.last_open_cache = is_own_cache(check);
     if (guard_thread.last_open_cache) {
         descriptor_set(check->fd, DESCRIPTOR_PLAIN);
         return true;
     }
-    model_identify(check->path, &check->model);
+    identify(check);
     check->subject = (struct subject){
         .moment = MOMENT_LOAD,
         .origin = unpickler_origin(),
@@ -271,7 +280,7 @@ bool guard_check_fd(int fd, int dirfd, const char *path)
     unsigned bid = scan_bid(head, (size_t)head_length, end, (size_t)tail_length, size);
     if (bid == SCAN_BID_CONFIG && path && !scan_config_name(path))
         bid = SCAN_BID_NONE;
-    if (bid == SCAN_BID_NONE) {
+    if (bid == SCAN_BID_NONE && !check_may_be_of_model(path)) {
         note_plain(fd);
         return true;
     }

@@ -2,6 +2,7 @@
 #ifndef GUARD_CHECK_H
 #define GUARD_CHECK_H
 
+#include "edges.h"
 #include "guard.h"
 #include "judge.h"
 #include "model.h"
@@ -34,6 +35,13 @@ void check_name(struct check *check, int dirfd, const char *path);
 /* The end of every judgement: counts, records, says. `fresh`: the findings have not been recorded before. Returns whether the
  * program may have the file. */
 bool check_conclude(struct check *check, bool fresh);
+
+/* The same for a file that holds nothing to judge: recorded when it belongs to a model all the same, because it lies in a
+ * hub cache (a vocabulary) or a model names it (weights outside an ONNX graph). */
+bool check_conclude_plain(struct check *check);
+
+/* Might it be such a file, going by the name alone? */
+bool check_may_be_of_model(const char *path);
 
 /* Has the effect arguments worth showing? */
 static inline bool check_has_arguments(const struct effect *effect)

@@ -6,6 +6,7 @@
 #include "raw.h"
 #include "say.h"
 #include "tally.h"
+#include "text_hash.h"
 
 #include <string.h>
 
@@ -18,40 +19,67 @@ static void walk_once(struct check *check)
     check->walked = true;
 }
 
-static bool record_load(struct check *check, enum decision decision)
+/* Loads recorded once: a library opens the same file for its size, its header and its tensors. */
+#define LOADS_TOLD 1024
+static uint64_t load_hashes[LOADS_TOLD];
+static struct text_seen loads_told = {load_hashes, LOADS_TOLD, 0};
+
+/* Of this process, this file as it is now, and who led to it. */
+static uint64_t load_hash(const struct check *check, const struct edge *edge)
+{
+    struct verdict_identity identity = verdict_identity(&check->status);
+    long process = raw_getpid();
+    uint64_t hash = text_hash(text_hash(TEXT_HASH_START, check->path), edge->parent);
+    hash = text_hash(hash, check->verdict.rule ? check->verdict.rule : "");
+    return text_hash_bytes(text_hash_bytes(hash, &identity, sizeof identity), &process, sizeof process);
+}
+
+static struct edge edge_find(const struct check *check)
+{
+    struct edge edge;
+    char reading[VERDICT_PATH];
+    bool unpickling = check->subject.origin == ORIGIN_UNPICKLER && guard_file_being_read(reading, sizeof reading);
+    edges_find(check->path, check->real, &check->model, unpickling ? reading : NULL, check->frames, check->frame_count, &edge);
+    return edge;
+}
+
+static bool record_load(struct check *check, const struct edge *edge)
 {
     const struct verdict *verdict = &check->verdict;
-    if (!record_wanted())
+    uint64_t hash = load_hash(check, edge);
+    if (verdict->decision != DECISION_DENY && text_was_seen(&loads_told, hash))
         return true;
-    walk_once(check);
     struct record record = {
         .event = "load",
-        .decision = decision,
+        .decision = verdict->decision,
         .rule = verdict->rule,
         .severity = verdict->severity,
         .effect = verdict->rule ? effect_kind_name(verdict->effect) : NULL,
         .name = verdict->name[0] ? verdict->name : NULL,
         .arguments = verdict->arguments[0] ? verdict->arguments : NULL,
         .path = check->path,
+        .real = strcmp(check->real, check->path) ? check->real : NULL,
         .format = verdict->format,
         .size = check->status.st_size,
         .model = &check->model,
-        .edge = "observed",
+        .parent = edge->parent[0] ? edge->parent : NULL,
+        .from = edge->from[0] ? edge->from : NULL,
+        .edge = edge_kind_name(edge->kind),
         .origin = check->subject.origin,
         .frames = check->frames,
         .frame_count = check->frame_count,
-        .native = decision == DECISION_DENY,
+        .native = verdict->decision == DECISION_DENY,
         .why = verdict->clause[0] ? verdict->clause : verdict->why,
     };
-    return record_write(&record);
+    bool written = record_write(&record);
+    if (written)
+        text_remember(&loads_told, hash);
+    return written;
 }
 
 /* What else there was to say about the file: one record a finding, the worst one stands in the load's own record. */
 static void record_findings(struct check *check)
 {
-    if (!record_wanted() || !check->judged.count)
-        return;
-    walk_once(check);
     for (size_t i = 0; i < check->judged.count; i++) {
         const struct finding *finding = &check->judged.findings[i];
         const struct effect *effect = &finding->effect;
@@ -59,6 +87,12 @@ static void record_findings(struct check *check)
         effect_render_arguments(effect, arguments, sizeof arguments);
         policy_describe(effect, clause, sizeof clause);
         const char *target = finding->edge ? finding_target(finding) : NULL;
+        enum edge_kind kind = effect->kind == EFFECT_CALL ? EDGE_PICKLED : EDGE_DECLARED;
+        bool pinned = effect_revision_pinned(effect->revision);
+        if (target)
+            edges_note(target, check->path, &check->model, kind);
+        if (finding->file)
+            edges_note_file(effect->name, check->path, &check->model);
         struct record record = {
             .event = effect_kind_name(effect->kind),
             .decision = finding->judgement.decision,
@@ -71,7 +105,10 @@ static void record_findings(struct check *check)
             .format = effect->format,
             .size = check->status.st_size,
             .model = &check->model,
-            .edge = !finding->edge ? NULL : effect->kind == EFFECT_CALL ? "pickled" : "declared",
+            .edge = finding->edge || finding->file ? edge_kind_name(kind) : NULL,
+            .field = effect->field,
+            .revision = effect->revision,
+            .pinned = effect->kind == EFFECT_DEPEND ? &pinned : NULL,
             .origin = check->subject.origin,
             .frames = check->frames,
             .frame_count = check->frame_count,
@@ -100,16 +137,16 @@ static void say_denied(struct check *check)
     say_denial(&denial);
 }
 
-bool check_conclude(struct check *check, bool fresh)
+/* False when a record that the policy requires could not be written. */
+static bool record_all(struct check *check, bool fresh)
 {
-    enum decision decision = check->verdict.decision;
-    bool enforce = check->mode != MODE_AUDIT;
-    tally_add(&tally.judged);
+    if (!record_wanted())
+        return true;
+    walk_once(check);
+    struct edge edge = edge_find(check);
     if (fresh)
         record_findings(check);
-    unsigned long swallowed = __atomic_exchange_n(&tally.unanswered, 0, __ATOMIC_RELAXED);
-    if (swallowed && record_wanted()) {
-        walk_once(check);
+    if (__atomic_exchange_n(&tally.unanswered, 0, __ATOMIC_RELAXED)) {
         struct record record = {.event = "error",
                                 .decision = DECISION_WARN,
                                 .path = check->path,
@@ -120,18 +157,45 @@ bool check_conclude(struct check *check, bool fresh)
                                 .why = "the program was denied a load before, swallowed that, and goes on"};
         record_write(&record);
     }
-    bool written = record_load(check, decision);
+    if (record_load(check, &edge) || check->mode == MODE_AUDIT || !check->policy || !policy_log_required(check->policy))
+        return true;
+    say_fault("denied, because the policy requires records and they cannot be written: ", check->path, 0);
+    return false;
+}
+
+bool check_conclude(struct check *check, bool fresh)
+{
+    enum decision decision = check->verdict.decision;
+    bool enforce = check->mode != MODE_AUDIT;
+    tally_add(&tally.judged);
+    bool may = record_all(check, fresh);
     if (decision == DECISION_WARN)
         tally_add(&tally.warned);
-    if (decision != DECISION_DENY) {
-        if (written || !enforce || !check->policy || !policy_log_required(check->policy))
-            return true;
-        say_fault("denied, because the policy requires records and they cannot be written: ", check->path, 0);
-        return false;
-    }
+    if (decision != DECISION_DENY)
+        return may;
     tally_add(&tally.denied);
     say_denied(check);
     if (enforce)
         tally_add(&tally.unanswered);
     return !enforce;
+}
+
+bool check_may_be_of_model(const char *path)
+{
+    struct model_identity identity;
+    return path && record_wanted() && !strstr(path, "/__pycache__/") && (model_in_hub(path, &identity) || edges_may_name(path));
+}
+
+bool check_conclude_plain(struct check *check)
+{
+    if (!check->policy || !check_may_be_of_model(check->path))
+        return true;
+    struct edge edge;
+    edges_find(check->path, check->real, &(struct model_identity){0}, NULL, NULL, 0, &edge);
+    if (!model_in_hub(check->path, &check->model)) {
+        if (edge.kind != EDGE_DECLARED)
+            return true;
+        model_identify(check->path, &check->model);
+    }
+    return record_all(check, false);
 }

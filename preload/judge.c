@@ -54,6 +54,7 @@ static void finding_fill(struct finding *finding, const struct effect *effect, c
     finding->effect = *effect;
     finding->judgement = *judgement;
     finding->edge = edge;
+    finding->file = effect->kind == EFFECT_READ;
     finding->effect.name = text_keep(finding, &used, effect->name);
     finding->effect.alias = text_keep(finding, &used, effect->alias);
     finding->effect.revision = text_keep(finding, &used, effect->revision);
@@ -112,7 +113,9 @@ static enum scan_answer judge_effect(void *context, const struct effect *effect)
     judged->unlisted |= judgement.unlisted;
 
     bool edge = effect->kind == EFFECT_DEPEND || (effect->kind == EFFECT_CALL && judgement.edge);
-    if (judgement.decision != DECISION_ALLOW || edge) {
+    /* An array may lie in a thousand files: they leave room for what matters more. */
+    bool file = effect->kind == EFFECT_READ && judged->count < JUDGED_FINDINGS / 2;
+    if (judgement.decision != DECISION_ALLOW || edge || file) {
         for (size_t i = 0; i < judged->count; i++)
             if (finding_same(&judged->findings[i], effect, &judgement))
                 return judgement.whatever_arguments && !edge ? SCAN_SETTLED : SCAN_GO_ON;

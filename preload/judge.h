@@ -12,11 +12,12 @@
  * left out from the arguments backwards. */
 #define JUDGED_TEXT 4096
 
-/* One judged effect that is not trivial: warned of, denied, or an edge to another model (whatever its decision). */
+/* One judged effect that is not trivial: warned of, denied, or an edge to another model or file (whatever its decision). */
 struct finding {
     struct effect effect; /* strings and arguments point into this finding, or are the policy's */
     struct judgement judgement;
     bool edge; /* it names another model: in effect.name (DEPEND) or in the first argument (CALL) */
+    bool file; /* it names a further file of the same model: in effect.name (READ) */
     struct argument arguments[LIMIT_ARGUMENTS];
     char text[JUDGED_TEXT];
 };

@@ -1,35 +1,13 @@
 #define _GNU_SOURCE /* memmem */
 #include "model.h"
 
+#include "model_cache.h"
+#include "path_part.h"
 #include "raw.h"
 
 #include <errno.h>
 #include <limits.h>
 #include <string.h>
-
-/* One part of a path, between slashes. */
-struct part {
-    const char *text;
-    size_t length;
-};
-
-/* The first part at or after `at`; false at the end. Empty parts and "." are left out. */
-static bool part_next(const char **at, struct part *part)
-{
-    for (;;) {
-        *at += strspn(*at, "/");
-        part->text = *at;
-        part->length = strcspn(*at, "/");
-        *at += part->length;
-        if (part->length != 1 || part->text[0] != '.')
-            return part->length > 0;
-    }
-}
-
-static bool part_is(const struct part *part, const char *text)
-{
-    return strlen(text) == part->length && memcmp(text, part->text, part->length) == 0;
-}
 
 static bool has_dot_dot(const char *path)
 {
@@ -39,30 +17,6 @@ static bool has_dot_dot(const char *path)
         if (part_is(&part, ".."))
             return true;
     return false;
-}
-
-/* Appends to a NUL-terminated text; false, and empty, when it does not fit: half a name would be another name. */
-static bool append(char *text, size_t size, const char *more, size_t length)
-{
-    size_t used = strlen(text);
-
-    if (length >= size - used) {
-        text[0] = '\0';
-        return false;
-    }
-    memcpy(text + used, more, length);
-    text[used + length] = '\0';
-    return true;
-}
-
-static bool is_commit(const struct part *part)
-{
-    if (part->length != 40)
-        return false;
-    for (size_t i = 0; i < part->length; i++)
-        if (!strchr("0123456789abcdef", part->text[i]))
-            return false;
-    return true;
 }
 
 /* huggingface_hub/file_download.py, repo_folder_name(): "models--org--name", "datasets--org--name". Writes
@@ -80,13 +34,13 @@ static bool repository_name(const struct part *part, char *id, size_t size)
         id[0] = '\0';
         const char *name = part->text + start, *end = part->text + part->length;
         const char *split = memmem(name, (size_t)(end - name), "--", 2);
-        if (!append(id, size, kinds[i].id, strlen(kinds[i].id)))
+        if (!part_append(id, size, kinds[i].id, strlen(kinds[i].id)))
             return false;
-        if (split && (!append(id, size, name, (size_t)(split - name)) || !append(id, size, "/", 1)))
+        if (split && (!part_append(id, size, name, (size_t)(split - name)) || !part_append(id, size, "/", 1)))
             return false;
         if (split)
             name = split + 2;
-        return append(id, size, name, (size_t)(end - name));
+        return part_append(id, size, name, (size_t)(end - name));
     }
     return false;
 }
@@ -106,10 +60,10 @@ static bool identify_hub(const char *path, struct model_identity *identity)
             continue;
         const char *inside = next.text;
         if (part_is(&next, "snapshots") && part_next(&after, &part)) {
-            append(identity->revision, sizeof(identity->revision), part.text, part.length);
+            part_append(identity->revision, sizeof(identity->revision), part.text, part.length);
             inside = after + strspn(after, "/");
         }
-        append(identity->inside, sizeof(identity->inside), inside, strlen(inside));
+        part_append(identity->inside, sizeof(identity->inside), inside, strlen(inside));
         return true;
     }
     return false;
@@ -134,7 +88,7 @@ static bool append_unsanitized(char *id, size_t size, const struct part *part)
                 step = length;
             }
         }
-        if (!append(id, size, &c, 1))
+        if (!part_append(id, size, &c, 1))
             return false;
         at += step;
     }
@@ -150,36 +104,84 @@ static bool identify_modules(const char *path, struct model_identity *identity)
     while (part_next(&at, &part)) {
         const char *after = at;
         if (!part_is(&part, "transformers_modules") || !part_next(&after, &org) || !part_next(&after, &name) ||
-            !part_next(&after, &commit) || !is_commit(&commit))
+            !part_next(&after, &commit) || !part_is_hex(&commit, 40))
             continue;
         const char *inside = after + strspn(after, "/");
-        if (!append(identity->id, sizeof(identity->id), "hf:", 3) ||
+        if (!part_append(identity->id, sizeof(identity->id), "hf:", 3) ||
             !append_unsanitized(identity->id, sizeof(identity->id), &org) ||
-            !append(identity->id, sizeof(identity->id), "/", 1) ||
+            !part_append(identity->id, sizeof(identity->id), "/", 1) ||
             !append_unsanitized(identity->id, sizeof(identity->id), &name))
             return false;
-        append(identity->revision, sizeof(identity->revision), commit.text, commit.length);
-        append(identity->inside, sizeof(identity->inside), inside, strlen(inside));
+        part_append(identity->revision, sizeof(identity->revision), commit.text, commit.length);
+        part_append(identity->inside, sizeof(identity->inside), inside, strlen(inside));
         return true;
     }
     return false;
 }
 
+/* What a model in several folders has in its top folder: diffusers, sentence-transformers, MLflow, TensorFlow. */
+static bool is_top(const char *folder, size_t length)
+{
+    static const char *const names[] = {"model_index.json", "modular_model_index.json", "modules.json", "MLmodel",
+                                        "saved_model.pb"};
+    char path[PATH_MAX];
+
+    if (length + 32 > sizeof(path))
+        return false;
+    memcpy(path, folder, length);
+    path[length] = '/';
+    for (size_t i = 0; i < sizeof(names) / sizeof(*names); i++) {
+        struct stat status;
+        strcpy(path + length + 1, names[i]);
+        if (raw_fstatat(AT_FDCWD, path, &status, 0) == 0)
+            return true;
+    }
+    return false;
+}
+
+/* The folder that the file lies in, or the top one of a model in several. */
+static void identify_folder(const char *path, struct model_identity *identity)
+{
+    const char *slash = strrchr(path, '/'), *inside = slash ? slash + 1 : path;
+
+    for (unsigned up = 0; slash && slash > path && up <= MODEL_DEPTH; up++) {
+        if (is_top(path, (size_t)(slash - path))) {
+            inside = slash + 1;
+            break;
+        }
+        while (slash > path && *--slash != '/')
+            ;
+    }
+    part_append(identity->inside, sizeof(identity->inside), inside, strlen(inside));
+    if (inside == path)
+        return;
+    size_t folder = inside - 1 == path ? 1 : (size_t)(inside - 1 - path);
+    if (part_append(identity->id, sizeof(identity->id), "file:", 5))
+        part_append(identity->id, sizeof(identity->id), path, folder);
+}
+
+/* The identity that the text of `path` tells; false when only folders could. */
+static bool identify_text(const char *path, struct model_identity *identity)
+{
+    identity->id[0] = identity->revision[0] = identity->inside[0] = '\0';
+    identity->hub = false;
+    /* With ".." the text does not say where the file lies. */
+    if (has_dot_dot(path))
+        return false;
+    identity->hub = identify_hub(path, identity) || identify_modules(path, identity);
+    return identity->hub || model_cache_identify(path, identity);
+}
+
 void model_identify(const char *path, struct model_identity *identity)
 {
-    const char *slash = strrchr(path, '/');
+    if (!identify_text(path, identity))
+        identify_folder(path, identity);
+}
 
-    identity->id[0] = identity->revision[0] = identity->inside[0] = '\0';
-    /* With ".." the text does not say where the file lies. */
-    identity->hub = !has_dot_dot(path) && (identify_hub(path, identity) || identify_modules(path, identity));
-    if (identity->hub)
-        return;
-    append(identity->inside, sizeof(identity->inside), slash ? slash + 1 : path, strlen(slash ? slash + 1 : path));
-    if (!slash)
-        return;
-    size_t folder = slash == path ? 1 : (size_t)(slash - path);
-    if (append(identity->id, sizeof(identity->id), "file:", 5))
-        append(identity->id, sizeof(identity->id), path, folder);
+bool model_in_hub(const char *path, struct model_identity *identity)
+{
+    return (strstr(path, "/snapshots/") || strstr(path, "/transformers_modules/")) && identify_text(path, identity) &&
+           identity->hub;
 }
 
 static bool ends(const char *name, const char *end)
@@ -292,7 +294,7 @@ bool model_in_root(const char *path)
     char folder[PATH_MAX];
     const char *slash = strrchr(path, '/');
 
-    model_identify(path, &identity);
+    identify_text(path, &identity);
     if (identity.hub || !slash || marks_model(slash + 1))
         return identity.hub || (slash && marks_model(slash + 1));
     size_t length = (size_t)(slash - path);

@@ -129,12 +129,21 @@ static size_t compose(const struct record *record, char *buffer)
         json_out_object(&out, "model");
         json_out_string(&out, "id", record->model->id);
         json_out_string(&out, "revision", record->model->revision[0] ? record->model->revision : NULL);
+        json_out_string(&out, "inside", record->model->inside[0] ? record->model->inside : NULL);
         json_out_close_object(&out);
     } else {
         json_out_null(&out, "model");
     }
-    json_out_null(&out, "parent");
+    json_out_string(&out, "real", record->real);
+    json_out_string(&out, "parent", record->parent);
+    json_out_string(&out, "from", record->from);
     json_out_string(&out, "edge", record->edge);
+    json_out_string(&out, "field", record->field);
+    json_out_string(&out, "revision", record->revision);
+    if (record->pinned)
+        json_out_bool(&out, "pinned", *record->pinned);
+    else
+        json_out_null(&out, "pinned");
     json_out_string(&out, "origin", origin_name(record->origin));
     json_out_string(&out, "why", record->why);
     put_stacks(&out, record);

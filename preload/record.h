@@ -19,7 +19,13 @@ struct record {
     int64_t size;       /* bytes, -1 unknown */
     const char *sha256;
     const struct model_identity *model;
+    const char *real;   /* what the kernel calls the file, when that is not `path` */
+    const char *parent; /* id of the model that led to it, and the file in that which says so */
+    const char *from;
     const char *edge;   /* "declared", "pickled", "observed" */
+    const char *field;  /* "depend": the config field that names the other model, and the revision */
+    const char *revision;
+    const bool *pinned; /* is that a commit, so that the other model cannot be swapped? */
     enum origin origin;
     const struct frame *frames;
     unsigned frame_count;

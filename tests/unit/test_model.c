@@ -44,6 +44,25 @@ static void test_identities(void)
     identifies("/model.pt", "file:/", "", "model.pt", false);
     identifies("model.pt", "", "", "model.pt", false);
 
+    identifies("/h/.cache/torch/hub/checkpoints/resnet50-0676ba61.pth", "torchhub:checkpoints/resnet50-0676ba61.pth", "",
+               "resnet50-0676ba61.pth", false);
+    identifies("/data/hub/checkpoints/run/model.pt", "file:/data/hub/checkpoints/run", "", "model.pt", false);
+    identifies("/h/.cache/torch/hub/pytorch_vision_v0.10.0/hubconf.py", "torchhub:pytorch/vision", "v0.10.0", "hubconf.py",
+               false);
+    identifies("/torch/hub/acme_two_words_main/a/b.pt", "torchhub:acme/two_words", "main", "a/b.pt", false);
+    identifies("/torch/hub/plain/b.pt", "file:/torch/hub/plain", "", "b.pt", false);
+    identifies("/torch/hub/a__/b.pt", "file:/torch/hub/a__", "", "b.pt", false);
+    identifies("/h/.keras/models/vgg16.h5", "keras:vgg16.h5", "", "vgg16.h5", false);
+    identifies("/c/kagglehub/models/keras/bert/keras/tiny/3/config.json", "kaggle:keras/bert/keras/tiny", "3", "config.json",
+               false);
+    identifies("/h/.cache/modelscope/hub/models/Qwen/Qwen2___5-7B/config.json", "ms:Qwen/Qwen2.5-7B", "", "config.json", false);
+    identifies("/h/.cache/modelscope/hub/Qwen/Qwen/a/b", "ms:Qwen/Qwen", "", "a/b", false);
+    identifies("/w/mlruns/0/0123456789abcdef0123456789abcdef/artifacts/model/data/model.pth",
+               "mlflow:0123456789abcdef0123456789abcdef/model", "", "data/model.pth", false);
+    identifies("/w/mlruns/0/models/m-0123456789abcdef0123456789abcdef/artifacts/model.pkl",
+               "mlflow:m-0123456789abcdef0123456789abcdef", "", "model.pkl", false);
+    identifies("/w/mlruns/0/models", "file:/w/mlruns/0", "", "models", false);
+
     char path[2048];
     memset(path, 'a', sizeof(path));
     memcpy(path, "/models--", 9);
@@ -97,6 +116,26 @@ static void test_roots(void)
     rooted(folder, "../config.json", false, "the folder above");
     unit_ok(model_in_root("/nowhere/models--a--b/snapshots/r/config.json"), "a hub cache, whether it is there or not");
     unit_ok(!model_in_root("config.json") && !model_in_root("nowhere/config.json"), "no absolute path");
+
+    char pipeline[256], unet[300], whole[400];
+    struct model_identity identity;
+    snprintf(pipeline, sizeof(pipeline), "%s/pipeline", top);
+    snprintf(unet, sizeof(unet), "%s/unet", pipeline);
+    if (mkdir(pipeline, 0755) < 0 || mkdir(unet, 0755) < 0)
+        abort();
+    snprintf(whole, sizeof(whole), "%s/x.safetensors", unet);
+    model_identify(whole, &identity);
+    unit_ok(strncmp(identity.id, "file:", 5) == 0 && strcmp(identity.id + 5, unet) == 0, "a folder of its own");
+    make(pipeline, "model_index.json");
+    model_identify(whole, &identity);
+    unit_ok(strcmp(identity.id + 5, pipeline) == 0 && strcmp(identity.inside, "unet/x.safetensors") == 0,
+            "a part of a pipeline belongs to the pipeline");
+    snprintf(whole, sizeof(whole), "%s/model_index.json", pipeline);
+    model_identify(whole, &identity);
+    unit_ok(strcmp(identity.id + 5, pipeline) == 0 && strcmp(identity.inside, "model_index.json") == 0, "and so does its index");
+    unit_ok(model_in_hub("/c/models--o--n/snapshots/r/vocab.txt", &identity) && strcmp(identity.inside, "vocab.txt") == 0 &&
+                !model_in_hub("/data/snapshots/vocab.txt", &identity) && !model_in_hub(whole, &identity),
+            "whether a file lies in a hub cache is told by its path");
 
     snprintf(folder, sizeof(folder), "%s/many", top);
     if (mkdir(folder, 0755) < 0)

@@ -1,0 +1,53 @@
+/* Walking over a path's parts, and putting texts together that are right or empty. For model*.c. */
+#ifndef GUARD_PATH_PART_H
+#define GUARD_PATH_PART_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <string.h>
+
+/* One part of a path, between slashes. */
+struct part {
+    const char *text;
+    size_t length;
+};
+
+/* The first part at or after `at`; false at the end. Empty parts and "." are left out. */
+static inline bool part_next(const char **at, struct part *part)
+{
+    for (;;) {
+        *at += strspn(*at, "/");
+        part->text = *at;
+        part->length = strcspn(*at, "/");
+        *at += part->length;
+        if (part->length != 1 || part->text[0] != '.')
+            return part->length > 0;
+    }
+}
+
+static inline bool part_is(const struct part *part, const char *text)
+{
+    return strlen(text) == part->length && memcmp(text, part->text, part->length) == 0;
+}
+
+/* Is it `length` lower-case hexadecimal digits? */
+static inline bool part_is_hex(const struct part *part, size_t length)
+{
+    return part->length == length && strspn(part->text, "0123456789abcdef") >= length;
+}
+
+/* Appends to a NUL-terminated text; false, and empty, when it does not fit: half a name would be another name. */
+static inline bool part_append(char *text, size_t size, const char *more, size_t length)
+{
+    size_t used = strlen(text);
+
+    if (length >= size - used) {
+        text[0] = '\0';
+        return false;
+    }
+    memcpy(text + used, more, length);
+    text[used + length] = '\0';
+    return true;
+}
+
+#endif
