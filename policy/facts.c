@@ -1,4 +1,4 @@
-/* Facts about frameworks that a policy states beside its rules: whose pipes and whose caches. */
+/* Facts about frameworks that a policy states beside its rules: whose pipes, whose caches and whose threads. */
 #include "rules.h"
 
 #include <string.h>
@@ -12,13 +12,23 @@ static bool any_matches(const cJSON *list, const char *text, char separator)
     return false;
 }
 
-bool policy_is_ipc_module(const struct policy *policy, const char *module)
+static bool is_listed(const struct policy *policy, const char *key, const char *text, char separator)
 {
     for (size_t number = 0; number < policy->document_count; number++) {
-        if (any_matches(cJSON_GetObjectItemCaseSensitive(policy->documents[number].root, "ipc"), module, '.'))
+        if (any_matches(cJSON_GetObjectItemCaseSensitive(policy->documents[number].root, key), text, separator))
             return true;
     }
     return false;
+}
+
+bool policy_is_ipc_module(const struct policy *policy, const char *module)
+{
+    return is_listed(policy, "ipc", module, '.');
+}
+
+bool policy_is_service_file(const struct policy *policy, const char *path)
+{
+    return is_listed(policy, "services", path, '/');
 }
 
 /* "~/" in a pattern stands for the user's home, taken literally. */

@@ -6,7 +6,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-static const char *const top_keys[] = {"$schema", "version", "mode", "locked", "log_required", "rules", "ipc", "caches", "limits"};
+static const char *const top_keys[] = {"$schema", "version", "mode", "locked", "log_required", "rules", "ipc", "caches", "services",
+                                       "limits"};
 #define TOP_KEYS (sizeof top_keys / sizeof top_keys[0])
 
 static const char *top_key_word(unsigned number)
@@ -71,7 +72,7 @@ static bool check_top(const struct compiler *compiler, const cJSON *member)
     }
     if (strcmp(key, "rules") == 0)
         return cJSON_IsArray(member) || fault_at_value(compiler, member, "the value of", key, " is a list of rules");
-    if (strcmp(key, "ipc") == 0)
+    if (strcmp(key, "ipc") == 0 || strcmp(key, "services") == 0)
         return check_strings(compiler, member);
     if (strcmp(key, "caches") == 0)
         return check_caches(compiler, member);
@@ -197,7 +198,7 @@ static void take_settings(struct policy *policy, const struct compiler *compiler
     }
 }
 
-/* What a locked site leaves to the user does not include more trust in pipes and caches. */
+/* What a locked site leaves to the user does not include more trust in pipes, caches and threads. */
 static bool check_locked(const struct policy *policy, const struct compiler *compilers, size_t count)
 {
     for (size_t number = 0; policy->locked && number < count; number++) {
@@ -207,6 +208,8 @@ static bool check_locked(const struct policy *policy, const struct compiler *com
         const cJSON *added = cJSON_GetObjectItemCaseSensitive(root, "ipc");
         if (added == NULL)
             added = cJSON_GetObjectItemCaseSensitive(root, "caches");
+        if (added == NULL)
+            added = cJSON_GetObjectItemCaseSensitive(root, "services");
         if (added != NULL)
             return fault_at_key(&compilers[number], added, "the site's policy is locked, so", added->string,
                                 " cannot be extended");

@@ -93,6 +93,8 @@ bool policy_log_required(const struct policy *policy);
  * ipc: is `module` ("multiprocessing.connection") one whose unpickling of bytes from a pipe is talk between the program's
  * own processes? cache: is `path` under a pattern of caches that libraries write for themselves, with `home` the user's? */
 bool policy_is_ipc_module(const struct policy *policy, const char *module);
+/* Does the code in the source file `path` start threads that serve the whole program, whoever happens to need them first? */
+bool policy_is_service_file(const struct policy *policy, const char *path);
 bool policy_is_cache_path(const struct policy *policy, const char *path, const char *home);
 bool policy_is_cache_module(const struct policy *policy, const char *module);
 

@@ -3,12 +3,14 @@
 #include "deeds.h"
 #include "frames.h"
 #include "guard.h"
+#include "marked_code.h"
 #include "model_code.h"
 #include "native.h"
 #include "record.h"
 #include "resolve.h"
 #include "unpickler.h"
 #include "unpickler_learn.h"
+#include "who.h"
 
 #include <string.h>
 
@@ -44,6 +46,7 @@ static int on_event(const char *event, struct py_object *arguments, void *data)
     if (event[0] == 'c' && strcmp(event, "cpython._PySys_ClearAuditHooks") == 0) { /* it is at its end */
         frames_forget();
         unpickler_forget();
+        marked_code_forget();
         __atomic_store_n(&frames_checked, false, __ATOMIC_RELAXED);
         __atomic_store_n(&installed, false, __ATOMIC_RELEASE);
         return 0;
@@ -57,9 +60,7 @@ static int on_event(const char *event, struct py_object *arguments, void *data)
         return resolve_judge(arguments, here);
     if (event[0] == 'e' && strcmp(event, "exec") == 0 && model_code_judge(arguments) < 0)
         return -1;
-    if (guard_thread.unpickler_origin == 0)
-        return 0;
-    return deeds_judge(event, arguments);
+    return who_suspected() ? deeds_judge(event, arguments) : 0;
 }
 
 void audit_install(void)

@@ -1,28 +1,28 @@
 #include "deeds.h"
 
+#include "deed.h"
 #include "guard.h"
 #include "interrupt.h"
-#include "unpickler.h"
 
 #include <fcntl.h>
 #include <string.h>
 
 #define MESSAGE_SIZE 2048u
 
-struct deed {
+struct event_deed {
     const char *event;
     enum effect_kind kind;
     int argument;
     const char *token;
 };
 
-static const struct deed deeds[] = {
+static const struct event_deed deeds[] = {
 #define DEED(event, kind, argument, token) {event, kind, argument, token},
 #include "deeds.def"
 #undef DEED
 };
 
-static const struct deed *deed_find(const char *event)
+static const struct event_deed *deed_find(const char *event)
 {
     size_t low = 0, high = sizeof(deeds) / sizeof(deeds[0]);
     while (low < high) {
@@ -62,57 +62,48 @@ static const char *target(struct py_object *object, unsigned depth)
     return NULL;
 }
 
-static bool denied(const struct policy *policy, const struct subject *subject, struct judgement *judgement)
+/* Is it the doing of something that interrupts whoever asks? Cheapest first; the last may run a collection. */
+static bool excused(void)
 {
-    policy_judge(policy, subject, judgement);
-    return judgement->decision == DECISION_DENY;
+    struct guard_section section = guard_enter();
+    bool signalled = interrupt_signal();
+    guard_leave(section);
+    return signalled || interrupt_collecting();
 }
 
-/* Is it the doing of something that runs below the unpickler by right, or interrupts it? Cheapest first; the last may
- * run a collection, and is asked outside guard's section. */
-static bool excused(const struct policy *policy, struct subject *subject, struct judgement *judgement)
+/* The code that is about to run or to become a function. */
+static void mark_code(const char *event, struct py_object *arguments)
 {
-    struct unpickler_info info;
     struct guard_section section = guard_enter();
-    bool inside = unpickler_prove(&info);
-    if (inside && unpickler_importing()) {
-        subject->origin = ORIGIN_IMPORT;
-        inside = denied(policy, subject, judgement);
-    }
-    bool done = !inside || interrupt_signal();
+    struct python_error error;
+    enum origin origin = who_passes_on();
+    python_error_save(&error);
+    if (origin != ORIGIN_UNKNOWN && (strcmp(event, "function.__new__") == 0 || strcmp(event, "exec") == 0))
+        marked_code_add(python_item(arguments, 0), origin);
+    python_error_restore(&error);
     guard_leave(section);
-    return done || interrupt_collecting();
 }
 
 int deeds_judge(const char *event, struct py_object *arguments)
 {
-    struct unpickler_info info;
-    const struct deed *deed = deed_find(event);
-    if (deed == NULL || !unpickler_inside(&info) || info.origin == ORIGIN_IPC)
+    const struct event_deed *found = deed_find(event);
+    if (found == NULL)
         return 0;
-    if (deed->kind == EFFECT_WRITE && strcmp(event, "open") == 0 && !opens_for_writing(arguments))
-        return 0;
-
-    struct guard_section section = guard_enter();
-    const struct policy *policy = guard_policy();
-    const char *what = deed->argument >= 0 ? target(python_item(arguments, deed->argument), 1) : NULL;
-    struct effect effect = {
-        .kind = deed->kind,
-        .name = what != NULL && deed->kind != EFFECT_CODE ? what : deed->token,
-        .format = "pickle",
-        .detail = event,
-    };
-    struct subject subject = {.effect = &effect, .moment = MOMENT_LIVE, .origin = info.origin};
-    struct judgement judgement;
-    bool worse = policy == NULL || denied(policy, &subject, &judgement);
-    guard_leave(section);
-    if (worse && policy != NULL && excused(policy, &subject, &judgement))
+    if (found->kind == EFFECT_WRITE && strcmp(event, "open") == 0 && !opens_for_writing(arguments))
         return 0;
 
     char message[MESSAGE_SIZE];
-    section = guard_enter();
-    enum decision decision = policy != NULL ? guard_act(&subject, &judgement, NULL, 0, message, sizeof(message))
-                                            : guard_decide(&subject, NULL, 0, message, sizeof(message));
-    guard_leave(section);
-    return decision == DECISION_DENY ? python_deny(message) : 0;
+    const char *what = found->argument >= 0 ? target(python_item(arguments, found->argument), 1) : NULL;
+    struct deed deed = {
+        .kind = found->kind,
+        .what = what != NULL && found->kind != EFFECT_CODE ? what : found->token,
+        .detail = event,
+    };
+    if (!deed_judge(&deed, excused, message, sizeof(message)))
+        return python_deny(message);
+    if (deed.kind == EFFECT_CODE)
+        mark_code(event, arguments);
+    else
+        deed_judged(&deed);
+    return 0;
 }

@@ -251,6 +251,19 @@ unsigned frames_find(const void *const *codes, unsigned count)
     return hits > 0 ? at : FRAMES_SEARCHED;
 }
 
+const void *frames_find_such(bool (*is)(const void *code), unsigned *at)
+{
+    *at = 0;
+    if (layout_good())
+        for (const void *frame = frame_first(); frame != NULL && *at < FRAMES_SEARCHED; frame = frame_back(frame)) {
+            const void *code = frame_code(frame);
+            if (code != NULL && is(code))
+                return code;
+            *at += code != NULL;
+        }
+    return NULL;
+}
+
 /* Does the C API tell the same file, function and line for a frame object? */
 static bool frame_agrees(const struct frame *walked, struct py_object *frame)
 {

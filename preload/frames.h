@@ -33,6 +33,10 @@ unsigned frames_running(const void *const *codes, unsigned count, unsigned depth
 /* How far up, from 0, the innermost frame that runs one of `codes` stands; FRAMES_SEARCHED when none does. */
 unsigned frames_find(const void *const *codes, unsigned count);
 
+/* The innermost code that `is` knows, and how far up it stands; NULL when there is none. `is` only compares
+ * identities. */
+const void *frames_find_such(bool (*is)(const void *code), unsigned *at);
+
 /* With the GIL held: compares a walk with the C API, once. Until it agreed the functions above return nothing. */
 void frames_check(void);
 

@@ -4,6 +4,7 @@
 #include "decimal.h"
 #include "digest.h"
 #include "guard.h"
+#include "marked_code.h"
 #include "model.h"
 #include "raw.h"
 #include "settle.h"
@@ -197,6 +198,8 @@ int model_code_judge(struct py_object *arguments)
         struct python_error error;
         python_error_save(&error);
         decision = judge(code, path, message);
+        if (decision != DECISION_DENY)
+            marked_code_add(code, ORIGIN_MODEL_CODE);
         python_error_restore(&error);
     }
     guard_leave(section);

@@ -11,12 +11,15 @@ struct guard_thread {
     int32_t last_read_fd; /* descriptor of the last read-family call, plus 1; 0: none */
     bool last_open_cache; /* the last judged open was a library's own cache */
     bool learning;        /* a harmless pickle of guard's own is being loaded (unpickler_learn.c) */
-    uint8_t spare[6];
+    uint8_t inherited;    /* enum origin of the thread that started this one (who.h) */
+    uint8_t spare;
+    uint32_t judged_what;  /* deed.c's: the last deed that an audit event judged, 0: none ... */
     /* unpickler.c's: the outermost C unpickler that raised an event on this thread. */
     uintptr_t unpickler_frame;  /* canonical frame address of its load(), 0: none */
     uintptr_t unpickler_return; /* what its return address slot held */
     uintptr_t unpickler_origin; /* origins of it and of pickle.py's, and the descriptor that made it ipc */
     uintptr_t unpickler_code;   /* the Python code that was innermost; an identity, never dereferenced */
+    uintptr_t judged_code;      /* ... and the code that was innermost then */
 };
 _Static_assert(sizeof(struct guard_thread) <= 64, "static TLS is scarce");
 

@@ -1,0 +1,32 @@
+/* A deed: something done to the outside now. One piece judges it and acts on it, whoever carries the news: libc's hooks,
+ * which answer EACCES, or the interpreter's audit events, which raise PermissionError (deeds.h). */
+#ifndef GUARD_DEED_H
+#define GUARD_DEED_H
+
+#include "who.h"
+
+struct deed {
+    enum effect_kind kind; /* EFFECT_EXEC, EFFECT_CONNECT, EFFECT_WRITE, EFFECT_NATIVE, EFFECT_READ or EFFECT_CODE */
+    const char *what;      /* path, address or command as the program gave it; EFFECT_CODE: a token */
+    const char *detail;    /* the call or event that does it */
+};
+
+/* Is it allowed? Judged by the policy with who_guess(), and before a denial with who_asks(); recorded when not trivial. `excused`
+ * (NULL: nothing more) is asked last, outside guard's section: does it interrupt whoever asks, and so is another's
+ * doing? False: not allowed, and `message` (NULL, or `size` bytes) says why; only in enforce mode. Call where
+ * who_suspected(). */
+bool deed_judge(const struct deed *deed, bool (*excused)(void), char *message, size_t size);
+
+/* For hooks, before the real call: may this thread do it? False: errno is EACCES, and the hook fails. What an audit event
+ * of the same Python code just judged is not judged again. Any thread, vfork children too (which record nothing); keeps
+ * errno otherwise. */
+bool deed_may_suspect(enum effect_kind kind, const char *what, const char *detail);
+static inline bool deed_may(enum effect_kind kind, const char *what, const char *detail)
+{
+    return !who_suspected() || deed_may_suspect(kind, what, detail);
+}
+
+/* For audit events: this deed was judged and goes on, to libc perhaps. */
+void deed_judged(const struct deed *deed);
+
+#endif

@@ -1,0 +1,31 @@
+/* Who asks? The one answer for every sensitive action, given nothing but the calling thread.
+ *
+ * An unpickler on this thread comes first, then the innermost code that came out of a file (marked_code.h), then the
+ * origin of whoever started this thread. Everybody else is the program itself: ORIGIN_UNKNOWN, which records refine to
+ * "app" or "library". */
+#ifndef GUARD_WHO_H
+#define GUARD_WHO_H
+
+#include "../policy/policy.h"
+#include "marked_code.h"
+#include "thread.h"
+
+/* Can it be anybody but the program itself? For hot paths: two words of this thread's and one of the process's. */
+static inline bool who_suspected(void)
+{
+    return guard_thread.unpickler_origin != 0 || guard_thread.inherited != 0 || marked_code_any();
+}
+
+/* A first answer, quick: it may believe a little too long in an unpickler that has returned. Async-signal-safe, any
+ * thread, any hook, GIL held or not. */
+enum origin who_guess(void);
+
+/* The same by looking at the stacks; to be asked before anything is denied. ORIGIN_IMPORT: an import runs above
+ * whoever it is, and what a module does while it is imported is its own doing. Microseconds; any hook, GIL or not. */
+enum origin who_asks(void);
+
+/* The origin that a thread gets which is started here and now: who_asks(), or ORIGIN_UNKNOWN where nothing is passed
+ * on (the program itself, its imports, ipc, a library's thread for everybody). */
+enum origin who_passes_on(void);
+
+#endif
