@@ -1,4 +1,4 @@
-/* One judgement under way; for check.c, check_name.c and check_conclude.c alone. */
+/* One judgement under way; for check.c, check_conclude.c and, to name files, library.c. */
 #ifndef GUARD_CHECK_H
 #define GUARD_CHECK_H
 
@@ -29,8 +29,9 @@ struct check {
     struct judged judged;
 };
 
-/* Fills `path` and `real` from the descriptor and what the program wrote, relative to `dirfd`; NULL: unknown. */
-void check_name(struct check *check, int dirfd, const char *path);
+/* Names the file behind `fd`: `shown`, absolute, as the program wrote it relative to `dirfd` (NULL: unknown), and what the
+ * kernel calls it. */
+void check_name(int fd, int dirfd, const char *path, char shown[PATH_MAX], char real[PATH_MAX]);
 
 /* The end of every judgement: counts, records, says. `fresh`: the findings have not been recorded before. Returns whether the
  * program may have the file. */
