@@ -8,7 +8,7 @@
 #include "runtime.h"
 #include "scratch.h"
 #include "text_hash.h"
-#include "unpickler.h"
+#include "who.h"
 
 #include <errno.h>
 #include <string.h>
@@ -156,16 +156,13 @@ static enum home home_of(struct library *library, bool inside)
 
 static bool may_run(struct library *library, char *message, size_t size)
 {
-    struct unpickler_info info;
-    bool inside = unpickler_prove(&info);
-    enum home home = home_of(library, inside);
+    enum origin origin = who_suspected() ? who_asks() : ORIGIN_UNKNOWN;
+    enum home home = home_of(library, origin == ORIGIN_UNPICKLER);
     /* Every start of an interpreter loads some of these: they are not worth reading a policy. */
     if (home == HOME_STDLIB)
         return true;
-    enum origin origin = inside ? info.origin : ORIGIN_UNKNOWN;
-    if (origin == ORIGIN_UNPICKLER && unpickler_importing())
-        origin = ORIGIN_IMPORT;
-    else if (home != HOME_INSTALLED && origin != ORIGIN_IPC && place_own_cache(library->real, &library->status))
+    if (home != HOME_INSTALLED && (origin == ORIGIN_UNKNOWN || origin == ORIGIN_UNPICKLER) &&
+        place_own_cache(library->real, &library->status))
         origin = ORIGIN_CACHE;
     struct effect effect = {.kind = EFFECT_NATIVE, .name = library->shown};
     struct subject subject = {
