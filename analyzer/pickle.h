@@ -313,8 +313,6 @@ void call_build(struct machine *machine, word target, word state);
 /* APPEND, SETITEM and the like; `detail` says what is done. */
 void call_change(struct machine *machine, word target, const word *items, size_t count, bool pairs, const char *detail);
 word call_persistent(struct machine *machine, word id);
-/* An object's own attributes that an opcode, or whoever is handed it, is about to call. */
-void hooks_report(struct machine *machine, word target);
 
 /* pickle_joblib.c */
 void joblib_dtype_made(struct machine *machine, word object, const word *arguments, size_t count);

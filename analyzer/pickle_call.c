@@ -29,7 +29,8 @@ static void create_report(struct machine *machine, word class, const word *argum
     report_invocation(machine, &invocation);
 }
 
-void hooks_report(struct machine *machine, word target)
+/* An instance's own attributes that an opcode is about to call. */
+static void hooks_report(struct machine *machine, word target)
 {
     uint32_t at;
     struct invocation invocation = {.kind = EFFECT_CALL, .callee = TAG_UNKNOWN,
@@ -263,9 +264,9 @@ static void state_hooks(struct machine *machine, word target, word state)
         if (!key_is_hook(machine, link.key))
             continue;
         bits_set(machine, &machine->hooked, target);
-        if (word_tag(link.item) != TAG_GLOBAL)
+        if (!value_bears_names(machine, link.item))
             continue;
-        if (text_equals(machine, link.key, "__class__"))
+        if (word_tag(link.item) == TAG_GLOBAL && text_equals(machine, link.key, "__class__"))
             create_report(machine, link.item, NULL, 0, "an object is turned into one of this class");
         value_insert(machine, target, &link.item, 1, false);
     }

@@ -36,6 +36,7 @@ static const struct {
     {"builtins.type", ROLE_LOOKUP},
     {"__builtin__.type", ROLE_LOOKUP},
     {"logging.getLogger", ROLE_LOOKUP},
+    {"dill._dill._load_type", ROLE_LOOKUP},
     {"_operator.getitem", ROLE_LOOKUP},
     {"functools.partial", ROLE_PARTIAL},
     {"_functools.partial", ROLE_PARTIAL},

@@ -283,8 +283,6 @@ void report_invocation(struct machine *machine, const struct invocation *invocat
     for (i = 0; i < invocation->count && !machine->scan->stopped; i++) {
         handing.position = (unsigned)i;
         names_handed(&handing, invocation->arguments[i]);
-        if (word_tag(invocation->arguments[i]) == TAG_OBJECT)
-            hooks_report(machine, invocation->arguments[i]);
         report_bytes(machine, invocation->arguments[i], 0);
     }
     handing.position = (unsigned)invocation->count;
