@@ -2,16 +2,6 @@
 
 #include <string.h>
 
-/* Keys that are kept for json_path(), all levels together; longer ways are cut. */
-#define KEYS_SIZE 4096u
-
-struct json_level {
-    uint32_t index; /* of the element, in an array */
-    uint16_t key_start, key_length;
-    bool array;
-    bool begun; /* a key or an element is in force */
-};
-
 enum expect { EXPECT_VALUE, EXPECT_FIRST_VALUE, EXPECT_FIRST_KEY, EXPECT_KEY, EXPECT_SEPARATOR, EXPECT_NOTHING };
 
 /* Lib/json/__init__.py, detect_encoding(). */
@@ -54,9 +44,7 @@ static void encoding_detect(struct json *json)
 bool json_open(struct json *json, struct arena *arena, const struct source *source)
 {
     memset(json, 0, sizeof(*json));
-    json->levels = arena_take(arena, LIMIT_JSON_DEPTH * sizeof(*json->levels));
-    json->keys = arena_take(arena, KEYS_SIZE);
-    if (json->levels == NULL || json->keys == NULL || !reader_open(&json->reader, arena, source, 0, source->size))
+    if (!way_open(&json->way, arena) || !reader_open(&json->reader, arena, source, 0, source->size))
         return false;
     json->expect = EXPECT_VALUE;
     encoding_detect(json);
@@ -266,23 +254,6 @@ static bool string_begin(struct json *json)
     return string_part(json);
 }
 
-/* Remembers the key just read for json_path(). */
-static void key_remember(struct json *json)
-{
-    struct json_level *level = &json->levels[json->depth - 1];
-    size_t length = json->text_length < 256 ? json->text_length : 256;
-
-    if (level->begun)
-        json->keys_length = level->key_start;
-    if (length > KEYS_SIZE - json->keys_length)
-        length = KEYS_SIZE - json->keys_length;
-    level->begun = true;
-    level->key_start = (uint16_t)json->keys_length;
-    level->key_length = (uint16_t)length;
-    memcpy(json->keys + json->keys_length, json->text, length);
-    json->keys_length += length;
-}
-
 static enum json_event key_take(struct json *json)
 {
     if (*json->next != '"')
@@ -293,9 +264,9 @@ static enum json_event key_take(struct json *json)
         return fail(json, JSON_ERROR_SYNTAX);
     bool cut = json->cut;
     size_t length = json->text_length;
-    key_remember(json);
+    way_key(&json->way, json->depth - 1, json->text, length);
     if (cut) {
-        /* The rest is only checked; the part that is kept waits where key_remember() has put it. */
+        /* The rest is only checked. */
         char first[LIMIT_NAME + 1];
         memcpy(first, json->text, length);
         while (json->in_string)
@@ -322,19 +293,16 @@ static enum json_event container_open(struct json *json, bool array)
 {
     if (json->depth == LIMIT_JSON_DEPTH)
         return fail(json, JSON_ERROR_DEPTH);
-    json->levels[json->depth++] = (struct json_level){.array = array};
+    way_enter(&json->way, json->depth++, array);
     json->expect = array ? EXPECT_FIRST_VALUE : EXPECT_FIRST_KEY;
     return array ? JSON_ARRAY : JSON_OBJECT;
 }
 
 static enum json_event container_close(struct json *json)
 {
-    const struct json_level *level = &json->levels[json->depth - 1];
-    bool array = level->array;
+    bool array = json->way.levels[json->depth - 1].array;
 
-    if (level->begun && !array)
-        json->keys_length = level->key_start;
-    json->depth--;
+    way_leave(&json->way, --json->depth);
     value_ended(json);
     return array ? JSON_ARRAY_END : JSON_OBJECT_END;
 }
@@ -437,17 +405,16 @@ static enum json_event value_take(struct json *json)
 /* After a value inside a container: a comma and what must follow it, or the end. */
 static enum json_event separator_take(struct json *json)
 {
-    struct json_level *level = &json->levels[json->depth - 1];
+    bool array = json->way.levels[json->depth - 1].array;
     unsigned char c = *json->next++;
 
-    if (c == (level->array ? ']' : '}'))
+    if (c == (array ? ']' : '}'))
         return container_close(json);
     if (c != ',' || !space_skip(json))
         return fail(json, JSON_ERROR_SYNTAX);
-    if (!level->array)
+    if (!array)
         return key_take(json);
-    if (level->index < UINT32_MAX)
-        level->index++;
+    way_element(&json->way, json->depth - 1);
     return value_take(json);
 }
 
@@ -473,7 +440,7 @@ enum json_event json_next(struct json *json)
             json->next++;
             return container_close(json);
         }
-        json->levels[json->depth - 1].begun = true;
+        way_element(&json->way, json->depth - 1);
         return value_take(json);
     case EXPECT_FIRST_KEY:
         if (*json->next != '}')
@@ -492,43 +459,7 @@ bool json_text_is(const struct json *json, const char *word)
     return !json->cut && strlen(word) == json->text_length && memcmp(word, json->text, json->text_length) == 0;
 }
 
-/* Adds to a path; false when it is full. */
-static bool path_add(char *buffer, size_t size, size_t *length, const char *text, size_t text_length)
-{
-    if (size - *length <= text_length)
-        return false;
-    memcpy(buffer + *length, text, text_length);
-    *length += text_length;
-    return true;
-}
-
 size_t json_path(const struct json *json, char *buffer, size_t size)
 {
-    size_t length = 0;
-
-    if (size == 0)
-        return 0;
-    for (unsigned i = 0; i < json->depth && json->levels[i].begun; i++) {
-        const struct json_level *level = &json->levels[i];
-        if (level->array) {
-            char digits[13];
-            size_t at = sizeof(digits);
-            uint32_t index = level->index;
-            digits[--at] = ']';
-            do {
-                digits[--at] = (char)('0' + index % 10);
-                index /= 10;
-            } while (index > 0);
-            digits[--at] = '[';
-            if (!path_add(buffer, size, &length, digits + at, sizeof(digits) - at))
-                break;
-        } else {
-            if (length > 0 && !path_add(buffer, size, &length, ".", 1))
-                break;
-            if (!path_add(buffer, size, &length, json->keys + level->key_start, level->key_length))
-                break;
-        }
-    }
-    buffer[length] = '\0';
-    return length;
+    return way_text(&json->way, json->depth, buffer, size);
 }

@@ -12,6 +12,7 @@
 
 #include "format.h"
 #include "reader.h"
+#include "way.h"
 
 enum json_event {
     JSON_FAILED,   /* `error` says why; comes again on every further call */
@@ -36,8 +37,6 @@ enum json_error {
     JSON_ERROR_IO      /* reader.error holds the errno */
 };
 
-struct json_level;
-
 struct json {
     /* What the last event was about. */
     char text[LIMIT_NAME + 8]; /* NUL-terminated. U+0000 is kept as C0 80, a lone surrogate as its three WTF-8 bytes */
@@ -58,10 +57,8 @@ struct json {
     unsigned char wide[64]; /* UTF-8 made from wider units */
     unsigned expect;
     bool in_string;
-    unsigned high;             /* the text ends in this high surrogate, still without its other half */
-    struct json_level *levels; /* LIMIT_JSON_DEPTH of them */
-    char *keys;                /* keys on the way to here, one after the other */
-    size_t keys_length;
+    unsigned high; /* the text ends in this high surrogate, still without its other half */
+    struct way way;
 };
 
 /* Starts reading all of `source`. Takes about 100 KiB from the arena. False: no memory. */
@@ -69,8 +66,7 @@ bool json_open(struct json *json, struct arena *arena, const struct source *sour
 
 enum json_event json_next(struct json *json);
 
-/* The way to the present value as people write it: `vision_config.auto_map.AutoModel`, `modules[2].type`. Very long
- * ways are cut at the end. NUL-terminates; returns the length. */
+/* The way to the present value, as way_text() writes it. */
 size_t json_path(const struct json *json, char *buffer, size_t size);
 
 /* Is the text of the last event exactly `word`? */
