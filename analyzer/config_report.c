@@ -2,14 +2,15 @@
 
 #include <string.h>
 
-const struct config_key config_pair_base = {NULL, CONFIG_BASE, CONFIG_FILE_ANY, false, NULL};
-const struct config_key config_pair_library = {NULL, CONFIG_LIBRARY, CONFIG_FILE_ANY, false, NULL};
-const struct config_key config_pair_class = {NULL, CONFIG_CLASS, CONFIG_FILE_ANY, false, NULL};
+const struct config_key config_pair_base = {.role = CONFIG_BASE};
+const struct config_key config_pair_library = {.role = CONFIG_LIBRARY};
+const struct config_key config_pair_class = {.role = CONFIG_CLASS};
+const struct config_key config_pair_getter = {.role = CONFIG_GETTER};
 
 void config_is(struct config *config)
 {
     if (!config->said)
-        scan_is(config->scan, CONFIG_FORMAT);
+        scan_is(config->scan, config->format);
     config->said = true;
 }
 
@@ -22,11 +23,11 @@ static void config_report(struct config *config, struct effect *effect)
         return;
     config_is(config);
     if (!effect->field) {
-        json_path(&config->json, field, sizeof(field));
+        way_text(config->way, config->depth, field, sizeof(field));
         effect->field = field;
-        effect->offset = config->json.offset;
+        effect->offset = config->offset;
     }
-    (void)scan_report(config->scan, CONFIG_FORMAT, effect);
+    (void)scan_report(config->scan, config->format, effect);
 }
 
 void config_report_target(struct config *config, const char *text, bool split)
@@ -93,6 +94,84 @@ void config_report_name(struct config *config, enum effect_kind kind, const char
         config_report(config, &effect);
 }
 
+void config_report_call_of(struct config *config, enum effect_kind kind, const char *module, const char *name)
+{
+    char full[LIMIT_NAME + 32];
+    size_t length = strlen(module), rest = strnlen(name, LIMIT_NAME);
+
+    memcpy(full, module, length);
+    full[length] = '.';
+    memcpy(full + length + 1, name, rest);
+    full[length + 1 + rest] = '\0';
+    if (rest > 0)
+        config_report_name(config, kind, full, false);
+}
+
+void config_report_registered(struct config *config, const char *name)
+{
+    static const char prefix[] = "registered:";
+    char token[LIMIT_NAME + 32];
+    size_t length = strnlen(name, LIMIT_NAME);
+
+    memcpy(token, prefix, sizeof(prefix) - 1);
+    memcpy(token + sizeof(prefix) - 1, name, length);
+    token[sizeof(prefix) - 1 + length] = '\0';
+    config_report_code(config, token, NULL);
+}
+
+void config_report_own_revision(struct config *config, const char *revision)
+{
+    struct effect effect = {.kind = EFFECT_DEPEND, .name = ".", .revision = revision, .how = DEPEND_DECLARED};
+
+    if (revision[0] != '\0')
+        config_report(config, &effect);
+}
+
+void config_report_address(struct config *config, const char *text)
+{
+    struct effect effect = {.kind = EFFECT_CONNECT, .name = text};
+
+    if (strncmp(text, "file:", 5) == 0) {
+        effect.kind = EFFECT_READ;
+        effect.name = text + 5;
+    }
+    if (text[0] != '\0')
+        config_report(config, &effect);
+}
+
+/* Reads `torch.nn.LeakyReLU(0.1, inplace=True)`: the callee's length when the arguments are plain values, else 0. */
+static size_t plain_call(const char *text)
+{
+    size_t name = strspn(text, "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_.");
+    const char *end = text + name;
+
+    if (name == 0 || *end != '(')
+        return 0;
+    end += 1 + strspn(end + 1, "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_.,=+- ");
+    return *end == ')' && end[1 + strspn(end + 1, " ")] == '\0' ? name : 0;
+}
+
+void config_report_expression(struct config *config, const char *token, const char *text)
+{
+    char callee[LIMIT_NAME + 8];
+    size_t length = plain_call(text);
+
+    if (!strchr(text, '(')) /* nothing is called: a name that the loader knows */
+        return;
+    if (length == 0 || length > LIMIT_NAME) {
+        config_report_code(config, token, text);
+        return;
+    }
+    memcpy(callee, text, length);
+    callee[length] = '\0';
+    if (strncmp(callee, "nn.", 3) == 0) /* nn/tasks.py: import torch.nn as nn */
+        config_report_call_of(config, EFFECT_CALL, "torch", callee);
+    else if (strchr(callee, '.'))
+        config_report_name(config, EFFECT_CALL, callee, false);
+    else
+        config_report_call_of(config, EFFECT_CALL, "builtins", callee);
+}
+
 static bool path_leaves(const char *path, bool absolute_counts)
 {
     if (absolute_counts && path[0] == '/')
@@ -109,13 +188,29 @@ void config_report_path(struct config *config, const char *path, bool absolute_c
 {
     struct effect effect = {.kind = EFFECT_READ, .name = path};
 
-    if (config->json.cut)
+    if (config->cut)
         effect.detail = "a path too long to be one";
     else if (path_leaves(path, absolute_counts))
         effect.detail = "the path leads out of the model's folder";
     else
         return;
     config_report(config, &effect);
+}
+
+void config_report_shard(struct config *config, const char *path)
+{
+    static const char *const endings[] = {".safetensors", ".bin", ".pt", ".pth", ".ckpt", ".h5", ".msgpack", ".npz"};
+    struct effect effect = {.kind = EFFECT_READ, .name = path, .detail = "a shard that is no file of weights by its name"};
+    size_t length = strlen(path);
+
+    config_report_path(config, path, true);
+    for (size_t i = 0; i < sizeof(endings) / sizeof(*endings); i++) {
+        size_t end = strlen(endings[i]);
+        if (length > end && strcmp(path + length - end, endings[i]) == 0)
+            return;
+    }
+    if (!config->cut && !path_leaves(path, true))
+        config_report(config, &effect);
 }
 
 /* Reports what has come together and frees the pair's second half and target for a further reading. */
@@ -125,6 +220,13 @@ static void pair_report(struct config *config, struct pair *pair)
 
     if (!pair->first_there)
         return;
+    if (pair->row->role == CONFIG_GETTER) {
+        effect.kind = EFFECT_IMPORT;
+        effect.name = pair->second;
+        if (pair->second_there)
+            config_report(config, &effect);
+        return;
+    }
     if (pair->row->role == CONFIG_BASE) {
         effect.kind = EFFECT_DEPEND;
         effect.how = DEPEND_DECLARED;
@@ -161,14 +263,14 @@ static struct pair *pair_find(struct config *config, const struct config_key *ro
 
     for (unsigned i = 0; i < LIMIT_CONFIG_PAIRS; i++) {
         struct pair *pair = &config->pairs[i];
-        if (pair->row && pair->depth == config->json.depth && pair->row->role == row->role)
+        if (pair->row && pair->depth == config->depth && pair->row->role == row->role)
             return pair;
         if (!pair->row && !room)
             room = pair;
     }
     if (room) {
         room->row = row;
-        room->depth = config->json.depth;
+        room->depth = config->depth;
         room->first_there = room->second_there = false;
     }
     return room;
@@ -176,27 +278,26 @@ static struct pair *pair_find(struct config *config, const struct config_key *ro
 
 void config_pair_put(struct config *config, const struct config_key *row, bool second)
 {
-    struct json *json = &config->json;
     struct pair *pair = pair_find(config, row);
 
     if (!pair) {
         if (!second && row->role == CONFIG_BASE)
-            config_report_target(config, json->text, false);
-        else if (!second)
-            config_report_name(config, EFFECT_IMPORT, json->text, false);
+            config_report_target(config, config->text, false);
+        else if (!second || row->role == CONFIG_GETTER)
+            config_report_name(config, EFFECT_IMPORT, config->text, false);
         return;
     }
     if (second ? pair->second_there : pair->first_there)
         pair_report(config, pair);
-    memcpy(second ? pair->second : pair->first, json->text, json->text_length + 1);
+    memcpy(second ? pair->second : pair->first, config->text, config->text_length + 1);
     if (second) {
-        pair->second_there = json->text_length > 0;
+        pair->second_there = config->text_length > 0;
         return;
     }
-    pair->first_there = json->text_length > 0;
+    pair->first_there = config->text_length > 0;
     pair->row = row;
-    pair->offset = json->offset;
-    json_path(json, pair->field, sizeof(pair->field));
+    pair->offset = config->offset;
+    way_text(config->way, config->depth, pair->field, sizeof(pair->field));
 }
 
 void config_pairs_end(struct config *config, unsigned depth)

@@ -27,7 +27,8 @@ enum json_event {
     JSON_NUMBER,
     JSON_TRUE,
     JSON_FALSE,
-    JSON_NULL
+    JSON_NULL,
+    JSON_TAG /* never in JSON: see yaml.h */
 };
 
 enum json_error {

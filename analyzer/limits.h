@@ -55,6 +55,12 @@
 #define LIMIT_CONFIG (64u << 20)
 /* Objects within objects of a config that wait for a "revision" or a class beside what they name; real ones nest 2. */
 #define LIMIT_CONFIG_PAIRS 8u
+/* Anchors of one YAML document that are remembered; recipes written with care have a dozen. */
+#define LIMIT_YAML_ANCHORS 256u
+/* %TAG lines of one YAML text; real ones have none or one. */
+#define LIMIT_YAML_HANDLES 16u
+/* Parts of the name of a section in spaCy's configs; real ones have four. */
+#define LIMIT_INI_DEPTH 32u
 /* The way to a value in a config, as messages show it. */
 #define LIMIT_FIELD 512
 /* Metadata of a GGUF file that are walked through. Vocabularies and merges of the largest have some 20 MB. */

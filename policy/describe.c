@@ -18,6 +18,14 @@ static const struct phrase code_phrases[] = {
     {"custom_pipelines", "names pipeline code to be fetched with the model"},
     {"hub-kernel", "names a compiled kernel to be fetched"},
     {"config-trust-remote-code", "asks in its config to be trusted with running code"},
+    {"template-include", "carries a template that pulls in other files"},
+    {"custom_generate", "names generation code to be fetched with the model"},
+    {"model-code-path", "names Python code of its own: "},
+    {"module-type", "names a module class outside the library"},
+    {"config-eval", "carries an expression that its loader evaluates"},
+    {"config-asks-trust", "asks in its config to be trusted with running code"},
+    {"config-resolver", "takes a value from the environment"},
+    {"config-experts-internal", "sets an internal switch that only attacks set"},
     {"config-attn-internal", "sets an internal attention switch that only attacks set"},
 };
 

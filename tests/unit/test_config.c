@@ -128,7 +128,8 @@ static void test_code(void)
          "code config-experts-internal() in _experts_implementation_internal\n");
     says("the same, switched off", "config.json",
          "{\"_attn_implementation_internal\": null, \"trust_remote_code\": false}", "");
-    says("trust in another file", "sentence_bert_config.json", "{\"model_args\": {\"trust_remote_code\": true}}", "");
+    says("trust in another file", "sentence_bert_config.json", "{\"model_args\": {\"trust_remote_code\": true}}",
+         "code config-asks-trust() in model_args.trust_remote_code\n");
 }
 
 static void test_names(void)
@@ -151,17 +152,17 @@ static void test_names(void)
     says("modules of sentence-transformers", "modules.json",
          "[{\"idx\": 0, \"path\": \"\", \"type\": \"sentence_transformers.models.Transformer\"}, "
          "{\"path\": \"../x\", \"type\": \"custom.T\"}]",
-         "read ../x(...) in [1].path\nimport custom.T(...) in [1].type\n");
+         "read ../x(...) in [1].path\nimport custom.T(...) in [1].type\ncode module-type(\"custom.T\") in [1].type\n");
     says("steps of a policy", "policy_preprocessor.json",
-         "{\"steps\": [{\"class\": \"a.B\"}, {\"registry_name\": \"c\"}]}", "import a.B(...) in steps[0].class\n");
+         "{\"steps\": [{\"class\": \"a.B\"}, {\"registry_name\": \"c\"}]}", "call a.B(...) in steps[0].class\n");
 }
 
 static void test_paths(void)
 {
     says("shards", "model.safetensors.index.json",
          "{\"metadata\": {\"total_size\": 1}, \"weight_map\": {\"a\": \"model-1.safetensors\", \"b\": \"/abs\", "
-         "\"c\": \"x/../../y\", \"d\": \"..x/y..\", \"auto_map\": \"z\"}}",
-         "read /abs(...) in weight_map.b\nread x/../../y(...) in weight_map.c\n");
+         "\"c\": \"x/../../y\", \"d\": \"..x/y...bin\", \"auto_map\": \"z.pkl\"}}",
+         "read /abs(...) in weight_map.b\nread x/../../y(...) in weight_map.c\nread z.pkl(...) in weight_map.auto_map\n");
     says("vocabularies", "tokenizer_config.json",
          "{\"vocab_file\": \"/etc/passwd\", \"merges_file\": \"merges.txt\", \"tokenizer_file\": "
          "\"/home/author/t.json\", "
