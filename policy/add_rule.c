@@ -109,7 +109,7 @@ char *policy_add_rule(const char *text, const struct policy_rule_request *reques
     if (!is_valid(&old, fault))
         return NULL;
     struct compiler compiler = {.text = &old, .tier = TIER_USER, .fault = fault};
-    cJSON *root = document_parse(&compiler);
+    cJSON *root = document_parse(&compiler, POLICY_SHAPE);
     char *rule = print_rule(request), *grown = NULL;
     if (root != NULL && rule != NULL)
         grown = insert_rule(&compiler, rule);

@@ -65,7 +65,7 @@ static bool check_keys(const struct compiler *compiler, const cJSON *value)
     return true;
 }
 
-cJSON *document_parse(struct compiler *compiler)
+cJSON *document_parse(struct compiler *compiler, const char *shape)
 {
     const struct policy_text *text = compiler->text;
     const char *end = text->text;
@@ -84,7 +84,7 @@ cJSON *document_parse(struct compiler *compiler)
                  root == NULL ? "this is not JSON from here on" : "there is more after the end of the JSON object", NULL,
                  text->length == 0 ? "; the file is empty" : NULL);
     } else if (!cJSON_IsObject(root)) {
-        fault_at_value(compiler, root, "a policy is a JSON object", NULL, ": {\"version\": 1, \"rules\": [...]}");
+        fault_at_value(compiler, root, shape, NULL, NULL);
     } else if (check_keys(compiler, root)) {
         return root;
     }

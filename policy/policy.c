@@ -163,7 +163,7 @@ static bool parse_all(struct policy *policy, struct compiler *compilers, size_t 
 {
     for (size_t number = 0; number < count; number++) {
         struct compiler *compiler = &compilers[number];
-        cJSON *root = document_parse(compiler);
+        cJSON *root = document_parse(compiler, POLICY_SHAPE);
         if (root == NULL)
             return false;
         policy->documents[policy->document_count++].root = root;

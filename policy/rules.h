@@ -91,8 +91,10 @@ bool fault_at_value(const struct compiler *compiler, const cJSON *node, const ch
 bool fault_at_key(const struct compiler *compiler, const cJSON *node, const char *message, const char *word,
                   const char *after);
 
-/* Parses the text, which must be one JSON object without repeated keys or NULs in strings. NULL with the fault. */
-cJSON *document_parse(struct compiler *compiler);
+/* Parses the text, which must be one JSON object without repeated keys or NULs in strings. NULL with the fault; `shape` is
+ * what it says of another JSON value. */
+#define POLICY_SHAPE "a policy is a JSON object: {\"version\": 1, \"rules\": [...]}"
+cJSON *document_parse(struct compiler *compiler, const char *shape);
 
 /* Compiles one member of "rules". False with the fault. */
 bool rule_compile(const struct compiler *compiler, const cJSON *node, struct rule *rule);

@@ -4,7 +4,7 @@
 
 #include "audit.h"
 #include "descriptors.h"
-#include "place.h"
+#include "environment.h"
 #include "raw.h"
 #include "runtime.h"
 #include "say.h"
@@ -99,6 +99,15 @@ static enum scanned scan_file(struct check *check, bool in_root, struct seal *se
     return SCANNED_CHANGING;
 }
 
+/* A file whose content is none of a model's: only a lock has anything to say of it. */
+static bool judge_content(struct check *check)
+{
+    check->verdict = (struct verdict){.decision = DECISION_ALLOW};
+    check_drift(check, false, NULL);
+    descriptor_set(check->fd, DESCRIPTOR_PLAIN);
+    return check->drift.rule ? check_conclude(check, true) : check_conclude_plain(check);
+}
+
 static bool judge_afresh(struct check *check, bool in_root)
 {
     struct seal seal = {0};
@@ -106,8 +115,7 @@ static bool judge_afresh(struct check *check, bool in_root)
     enum scanned scanned = scan_file(check, in_root, enforce ? &seal : NULL);
     if (scanned == SCANNED_NO_MODEL) {
         seal_free(&seal);
-        descriptor_set(check->fd, DESCRIPTOR_PLAIN);
-        return check_conclude_plain(check);
+        return judge_content(check);
     }
     if (scanned == SCANNED_CHANGING)
         verdict_of_guard(&check->verdict, "changing", "keeps changing while it is being judged");
@@ -115,6 +123,8 @@ static bool judge_afresh(struct check *check, bool in_root)
         take_verdict(&check->judged, &check->verdict);
     struct verdict_identity identity = verdict_identity(&check->status);
     bool keep = scanned == SCANNED && verdict_may_keep(check->fd, &check->status);
+    if (scanned == SCANNED)
+        check_drift(check, true, enforce ? &seal : NULL);
     if (check->verdict.decision == DECISION_DENY)
         seal_free(&seal);
     if (strlen(check->path) < VERDICT_PATH)
@@ -122,6 +132,34 @@ static bool judge_afresh(struct check *check, bool in_root)
     int slot = verdict_keep(&identity, &check->verdict, keep, &seal);
     descriptor_set(check->fd, slot >= 0 ? DESCRIPTOR_SEALED + (unsigned)slot : DESCRIPTOR_UNKNOWN);
     return check_conclude(check, true);
+}
+
+/* Is `path` below `folder` one of the caches that the policy lists below `usual`? Both folders are chosen by the environment,
+ * and stand in the policy by their defaults. */
+static bool is_moved_cache(const struct check *check, const char *folder, const char *usual)
+{
+    char path[PATH_MAX];
+    size_t length = strlen(folder), used = strlen(usual);
+    while (length > 1 && folder[length - 1] == '/')
+        length--;
+    if (length < 2 || strncmp(check->real, folder, length) || check->real[length] != '/' ||
+        used + strlen(check->real + length) >= sizeof path)
+        return false;
+    strcpy(path, usual);
+    strcpy(path + used, check->real + length);
+    return policy_is_cache_path(check->policy, path, environment.home);
+}
+
+/* A library's own cache, in its place, written by this very user: neither judged nor sealed. */
+static bool is_own_cache(const struct check *check)
+{
+    if (!check->policy || check->status.st_uid != (uid_t)raw_syscall6(SYS_geteuid, 0, 0, 0, 0, 0, 0) ||
+        (check->status.st_mode & (S_IWGRP | S_IWOTH)))
+        return false;
+    return (policy_is_cache_path(check->policy, check->real, environment.home) ||
+            is_moved_cache(check, environment.temporary, "/tmp") ||
+            is_moved_cache(check, environment.inductor, "/tmp/torchinductor_user")) &&
+           !model_in_root(check->real);
 }
 
 /* By the name that the program uses, because a hub cache's link says more than its blob; where that does not tell where the file
@@ -140,11 +178,12 @@ static bool judge_candidate(struct check *check, unsigned bid)
         return true;
     bool in_root = scan_config_name(check->path) && model_in_root(check->path);
     check->policy = guard_policy();
-    if (!(bid & SCAN_BID_CONTENT) && !in_root) {
+    bool judged = bid & SCAN_BID_CONTENT || in_root;
+    if (!judged && !(guard_lock() && drift_may_concern(check->path))) {
         descriptor_set(check->fd, DESCRIPTOR_PLAIN);
         return check_conclude_plain(check);
     }
-    guard_thread.last_open_cache = place_own_cache(check->real, &check->status);
+    guard_thread.last_open_cache = is_own_cache(check);
     if (guard_thread.last_open_cache) {
         descriptor_set(check->fd, DESCRIPTOR_PLAIN);
         return true;
@@ -161,6 +200,8 @@ static bool judge_candidate(struct check *check, unsigned bid)
         verdict_of_guard(&check->verdict, "guard-fault", guard_fault());
         return check_conclude(check, true);
     }
+    if (!judged)
+        return judge_content(check);
     struct verdict_identity identity = verdict_identity(&check->status);
     int slot = verdict_find(&identity, &check->verdict);
     if (slot >= 0 && check->mode == MODE_ENFORCE && check->verdict.decision != DECISION_DENY &&
@@ -170,6 +211,7 @@ static bool judge_candidate(struct check *check, unsigned bid)
     }
     if (slot < 0)
         return judge_afresh(check, in_root);
+    check_drift(check, true, NULL);
     descriptor_set(check->fd, DESCRIPTOR_SEALED + (unsigned)slot);
     return check_conclude(check, false);
 }
@@ -203,7 +245,7 @@ static bool check_candidate(int fd, int dirfd, const char *path, const struct st
         if (check) {
             check->fd = fd;
             check->status = *status;
-            check_name(fd, dirfd, path, check->path, check->real);
+            check_name(check, dirfd, path);
             may = judge_candidate(check, bid);
             scratch_give(NULL, check, sizeof *check);
         } else {
@@ -252,7 +294,8 @@ bool guard_check_fd(int fd, int dirfd, const char *path)
     unsigned bid = scan_bid(head, (size_t)head_length, end, (size_t)tail_length, size);
     if (bid == SCAN_BID_CONFIG && path && !scan_config_name(path))
         bid = SCAN_BID_NONE;
-    if (bid == SCAN_BID_NONE && !check_may_be_of_model(path)) {
+    if (bid == SCAN_BID_NONE && !check_may_be_of_model(path) &&
+        !(environment.lock[0] && path && drift_may_concern(path))) {
         note_plain(fd);
         return true;
     }

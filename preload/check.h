@@ -1,7 +1,8 @@
-/* One judgement under way; for check.c, check_conclude.c and, to name files, library.c. */
+/* One judgement under way; for check.c, check_name.c and check_conclude.c alone. */
 #ifndef GUARD_CHECK_H
 #define GUARD_CHECK_H
 
+#include "drift.h"
 #include "edges.h"
 #include "guard.h"
 #include "judge.h"
@@ -18,8 +19,10 @@ struct check {
     struct stat status;
     char path[PATH_MAX];      /* absolute, as the program names it: a hub cache's link says more than its blob */
     char real[PATH_MAX];      /* what the kernel calls it */
+    bool nameless;            /* the program gave no name, as with a descriptor that it got or made a copy of */
     struct model_identity model;
     struct verdict verdict;
+    struct drift drift;
     struct subject subject;
     enum policy_mode mode;
     const struct policy *policy;
@@ -29,9 +32,12 @@ struct check {
     struct judged judged;
 };
 
-/* Names the file behind `fd`: `shown`, absolute, as the program wrote it relative to `dirfd` (NULL: unknown), and what the
- * kernel calls it. */
-void check_name(int fd, int dirfd, const char *path, char shown[PATH_MAX], char real[PATH_MAX]);
+/* Fills `path` and `real` from the descriptor and what the program wrote, relative to `dirfd`; NULL: unknown. */
+void check_name(struct check *check, int dirfd, const char *path);
+
+/* Compares the file with the lock, if there is one: fills check->drift, and verdict.sha256 where it took the file's hash. Not
+ * `judged`: its content is none of a model's. `seal` as for file_hash(). */
+void check_drift(struct check *check, bool judged, const struct seal *seal);
 
 /* The end of every judgement: counts, records, says. `fresh`: the findings have not been recorded before. Returns whether the
  * program may have the file. */

@@ -19,6 +19,17 @@ static void walk_once(struct check *check)
     check->walked = true;
 }
 
+/* Is it the lock alone that denies? */
+static bool only_drifted(const struct check *check)
+{
+    return check->drift.rule && check->verdict.decision != DECISION_DENY;
+}
+
+static enum decision decision_of(const struct check *check)
+{
+    return check->drift.rule ? DECISION_DENY : check->verdict.decision;
+}
+
 /* Loads recorded once: a library opens the same file for its size, its header and its tensors. */
 #define LOADS_TOLD 1024
 static uint64_t load_hashes[LOADS_TOLD];
@@ -43,32 +54,35 @@ static struct edge edge_find(const struct check *check)
     return edge;
 }
 
-/* Of the first load of each model that nothing but the program's own code led to. */
-static bool naming_look(const struct check *check, const struct edge *edge, struct naming *naming)
+static void take_drift(const struct check *check, struct record *record)
 {
-    static uint64_t hashes[256];
-    static struct text_seen looked = {hashes, 256, 0};
-    long process = raw_getpid();
-    if (edge->parent[0] || !check->model.id[0] ||
-        !text_first_seen(&looked, text_hash_bytes(text_hash(TEXT_HASH_START, check->model.id), &process, sizeof process)))
-        return false;
-    naming_find(&check->model, check->path, check->frames, check->frame_count, naming);
-    return true;
+    record->rule = check->drift.rule;
+    record->severity = "high";
+    record->effect = record->name = record->arguments = NULL;
+    record->locked = true;
+    record->locked_sha256 = check->drift.sha256;
+    record->locked_revision = check->drift.revision;
+    record->why = check->drift.clause;
+}
+
+/* In front of the load's own record `load`, which may say something worse. */
+static void record_drift(const struct check *check, struct record load)
+{
+    load.event = "drift";
+    load.decision = DECISION_DENY;
+    take_drift(check, &load);
+    record_write(&load);
 }
 
 static bool record_load(struct check *check, const struct edge *edge)
 {
     const struct verdict *verdict = &check->verdict;
     uint64_t hash = load_hash(check, edge);
-    if (verdict->decision != DECISION_DENY && text_was_seen(&loads_told, hash))
+    if (decision_of(check) != DECISION_DENY && text_was_seen(&loads_told, hash))
         return true;
-    struct naming naming;
-    bool looked = naming_look(check, edge, &naming);
-    char ref[512];
-    bool asked = check->model.revision[0] && edges_ref(check->model.id, ref);
     struct record record = {
         .event = "load",
-        .decision = verdict->decision,
+        .decision = decision_of(check),
         .rule = verdict->rule,
         .severity = verdict->severity,
         .effect = verdict->rule ? effect_kind_name(verdict->effect) : NULL,
@@ -78,18 +92,21 @@ static bool record_load(struct check *check, const struct edge *edge)
         .real = strcmp(check->real, check->path) ? check->real : NULL,
         .format = verdict->format,
         .size = check->status.st_size,
+        .sha256 = verdict->sha256[0] ? verdict->sha256 : NULL,
         .model = &check->model,
         .parent = edge->parent[0] ? edge->parent : NULL,
         .from = edge->from[0] ? edge->from : NULL,
         .edge = edge_kind_name(edge->kind),
-        .revision = asked ? ref : NULL,
-        .naming = looked ? &naming : NULL,
         .origin = check->subject.origin,
         .frames = check->frames,
         .frame_count = check->frame_count,
-        .native = verdict->decision == DECISION_DENY,
+        .native = decision_of(check) == DECISION_DENY,
         .why = verdict->clause[0] ? verdict->clause : verdict->why,
     };
+    if (check->drift.rule)
+        record_drift(check, record);
+    if (only_drifted(check))
+        take_drift(check, &record);
     bool written = record_write(&record);
     if (written)
         text_remember(&loads_told, hash);
@@ -143,11 +160,12 @@ static void say_denied(struct check *check)
     walk_once(check);
     struct say_denial denial = {
         .what = check->path,
-        .clause = verdict->clause,
-        .rule = verdict->rule,
+        .clause = only_drifted(check) ? check->drift.clause : verdict->clause,
+        .rule = only_drifted(check) ? check->drift.rule : verdict->rule,
         .frames = check->frames,
         .frame_count = check->frame_count,
         .would = check->mode == MODE_AUDIT,
+        .drift = only_drifted(check),
         .effect = verdict->attack ? NULL : effect_kind_name(verdict->effect),
         .name = verdict->name,
         .model = check->model.id,
@@ -184,7 +202,7 @@ static bool record_all(struct check *check, bool fresh)
 
 bool check_conclude(struct check *check, bool fresh)
 {
-    enum decision decision = check->verdict.decision;
+    enum decision decision = decision_of(check);
     bool enforce = check->mode != MODE_AUDIT;
     tally_add(&tally.judged);
     bool may = record_all(check, fresh);
@@ -202,10 +220,7 @@ bool check_conclude(struct check *check, bool fresh)
 bool check_may_be_of_model(const char *path)
 {
     struct model_identity identity;
-    if (!path || !record_wanted())
-        return false;
-    edges_note_ref(path);
-    return !strstr(path, "/__pycache__/") && (model_in_hub(path, &identity) || edges_may_name(path));
+    return path && record_wanted() && !strstr(path, "/__pycache__/") && (model_in_hub(path, &identity) || edges_may_name(path));
 }
 
 bool check_conclude_plain(struct check *check)

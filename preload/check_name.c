@@ -25,25 +25,25 @@ static bool descriptor_path(int fd, char path[PATH_MAX])
 }
 
 /* Links are not followed: `..` keeps its meaning for the kernel only. */
-void check_name(int fd, int dirfd, const char *path, char shown[PATH_MAX], char real[PATH_MAX])
+void check_name(struct check *check, int dirfd, const char *path)
 {
     size_t used = 0;
-    shown[0] = 0;
-    descriptor_path(fd, real);
+    descriptor_path(check->fd, check->real);
     if (!path || !path[0] || !strncmp(path, "/proc/", 6) || !strncmp(path, "/dev/fd/", 8)) {
-        strcpy(shown, real);
+        check->nameless = true;
+        strcpy(check->path, check->real);
         return;
     }
     if (path[0] != '/') {
         if (dirfd == AT_FDCWD) {
-            if (raw_syscall6(SYS_getcwd, (long)shown, PATH_MAX, 0, 0, 0, 0) <= 0)
-                shown[0] = 0;
+            if (raw_syscall6(SYS_getcwd, (long)check->path, PATH_MAX, 0, 0, 0, 0) <= 0)
+                check->path[0] = 0;
         } else {
-            descriptor_path(dirfd, shown);
+            descriptor_path(dirfd, check->path);
         }
-        used = append(shown, strlen(shown), "/");
+        used = append(check->path, strlen(check->path), "/");
         while (path[0] == '.' && path[1] == '/')
             path += 2;
     }
-    append(shown, used, path);
+    append(check->path, used, path);
 }

@@ -52,6 +52,7 @@ void environment_capture(void)
     copy_value(environment.quiet, sizeof environment.quiet, "GUARD_QUIET");
     bool values_fit = !environment.too_long;
     copy_value(environment.home, sizeof environment.home, "HOME");
+    copy_value(environment.cache, sizeof environment.cache, "XDG_CACHE_HOME");
     copy_value(environment.temporary, sizeof environment.temporary, "TMPDIR");
     copy_value(environment.inductor, sizeof environment.inductor, "TORCHINDUCTOR_CACHE_DIR");
     environment.too_long = !values_fit;

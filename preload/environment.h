@@ -18,6 +18,7 @@ struct environment {
     char home[ENVIRONMENT_VALUE];    /* HOME */
     char temporary[ENVIRONMENT_VALUE]; /* TMPDIR */
     char inductor[ENVIRONMENT_VALUE];  /* TORCHINDUCTOR_CACHE_DIR */
+    char cache[ENVIRONMENT_VALUE];     /* XDG_CACHE_HOME */
     char library[ENVIRONMENT_VALUE]; /* absolute path of libguard.so */
     bool too_long;                   /* a GUARD_ value did not fit */
 };

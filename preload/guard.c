@@ -29,8 +29,9 @@ static long process_id;
 
 /* What was loaded, published as a whole: a forked child must never wait for a thread that it does not have. */
 struct loaded {
-    const struct policy *policy; /* the built-in one where there was a fault */
-    bool faulty, site_faulty;
+    const struct policy *policy; /* the built-in one where it had a fault */
+    const struct lock *lock;     /* NULL: none is set, or there was a fault */
+    bool faulty, site_faulty, lock_faulty;
     char fault[640]; /* "FILE:LINE:COLUMN: message" */
 };
 static struct loaded *loaded;
@@ -71,8 +72,6 @@ static const char *environment_fault(void)
         return "GUARD_MODE is none of enforce, audit, off";
     if (environment.quiet[0] && strcmp(environment.quiet, "1") && strcmp(environment.quiet, "0"))
         return "GUARD_QUIET is neither 0 nor 1";
-    if (environment.lock[0])
-        return "GUARD_LOCK is set, but this version of guard cannot check locks";
     return NULL;
 }
 
@@ -121,6 +120,10 @@ static const struct loaded *load(void)
         append_text(found.message, found.message + sizeof found.message, wrong);
     else
         mine->policy = settings_load_policy(environment.policy[0] ? environment.policy : NULL, &found);
+    if (mine->policy && environment.lock[0] && !(mine->lock = settings_load_lock(environment.lock, &found))) {
+        note_fault(mine, &found);
+        mine->lock_faulty = true;
+    }
     if (!mine->policy) {
         note_fault(mine, &found);
         mine->policy = policy_load(NULL, 0, &found);
@@ -128,6 +131,7 @@ static const struct loaded *load(void)
     if (__atomic_compare_exchange_n(&loaded, &none, mine, false, __ATOMIC_ACQ_REL, __ATOMIC_ACQUIRE))
         return mine;
     policy_free((struct policy *)(uintptr_t)mine->policy);
+    lock_free((struct lock *)(uintptr_t)mine->lock);
     raw_give(NULL, mine, sizeof *mine);
     return none;
 }
@@ -145,7 +149,7 @@ enum policy_mode guard_mode(void)
                              : !strcmp(environment.mode, "off")     ? MODE_OFF
                              : !strcmp(environment.mode, "enforce") ? MODE_ENFORCE
                                                                     : MODE_UNSET;
-    if (!in_force || in_force->faulty) /* a site policy that cannot be read might have been locked */
+    if (!in_force || (in_force->faulty && !in_force->lock_faulty)) /* a site policy that cannot be read might be locked */
         return asked == MODE_UNSET || !in_force || in_force->site_faulty ? MODE_ENFORCE : asked;
     enum policy_mode said = policy_mode(in_force->policy);
     if (said == MODE_UNSET)
@@ -161,8 +165,15 @@ const struct policy *guard_policy(void)
     if (!in_force || (in_force->faulty && guard_mode() != MODE_AUDIT))
         return NULL;
     if (in_force->faulty)
-        say_fault("audit goes on with the built-in policy: ", in_force->fault, 0);
+        say_fault(in_force->lock_faulty ? "audit goes on without the lock: " : "audit goes on with the built-in policy: ",
+                  in_force->fault, 0);
     return in_force->policy;
+}
+
+const struct lock *guard_lock(void)
+{
+    const struct loaded *in_force = environment.lock[0] ? load() : NULL;
+    return in_force ? in_force->lock : NULL;
 }
 
 /* Names recorded once: an application that unpickles its own classes does so by the thousand. */
@@ -228,6 +239,7 @@ static enum decision carry_out(const struct subject *subject, const struct judge
         .frames = frames,
         .frame_count = frame_count,
         .would = audit,
+        .drift = judgement->rule && !strncmp(judgement->rule, "lock-", 5),
         .effect = judgement->attack ? NULL : effect_kind_name(effect->kind),
         .name = effect->name,
         .model = subject->model,

@@ -2,7 +2,7 @@
 #ifndef GUARD_GUARD_H
 #define GUARD_GUARD_H
 
-#include "../policy/policy.h"
+#include "../policy/lock.h"
 #include "frames.h"
 #include "thread.h"
 
@@ -27,6 +27,9 @@ bool guard_borrowed_memory(void);
  * trusted, or when the environment holds nonsense: guard_fault() then says what is wrong. Thread-safe without locks. */
 const struct policy *guard_policy(void);
 const char *guard_fault(void);
+
+/* The lock in force, loaded with the policy; NULL: none is set (or audit goes on without a faulty one). */
+const struct lock *guard_lock(void);
 
 /* MODE_ENFORCE or MODE_AUDIT (MODE_OFF processes never get here). Loads the policy. */
 enum policy_mode guard_mode(void);

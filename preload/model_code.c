@@ -3,10 +3,12 @@
 
 #include "decimal.h"
 #include "digest.h"
+#include "drift.h"
 #include "guard.h"
 #include "marked_code.h"
 #include "model.h"
 #include "raw.h"
+#include "record.h"
 #include "settle.h"
 #include "unpickler.h"
 
@@ -146,6 +148,26 @@ static bool is_compiled_from(struct py_object *code, const struct code_file *fil
     return equal == 1;
 }
 
+/* Under a lock, what the policy lets run must be what the lock holds. */
+static bool differs_from_lock(const struct subject *subject, const struct model_identity *identity, struct drift *drift)
+{
+    const struct lock *lock = guard_lock();
+    char sha256[DIGEST_HEX] = "";
+    if (!lock)
+        return false;
+    struct lock_found found = lock_find(lock, identity->id, identity->revision, identity->inside);
+    (void)subject->sha256(subject->sha256_context, sha256);
+    drift_find(&found, identity, sha256, drift);
+    if (!drift->rule)
+        return false;
+    struct record record = {.event = "drift", .decision = DECISION_DENY, .rule = drift->rule, .severity = "high",
+                            .path = subject->path, .format = "python", .size = -1, .sha256 = sha256[0] ? sha256 : NULL,
+                            .model = identity, .origin = subject->origin, .why = drift->clause, .locked = true,
+                            .locked_sha256 = drift->sha256, .locked_revision = drift->revision};
+    record_write(&record);
+    return true;
+}
+
 static enum decision judge(struct py_object *code, const char *path, char *message)
 {
     struct model_identity identity;
@@ -166,6 +188,7 @@ static enum decision judge(struct py_object *code, const char *path, char *messa
         .sha256_context = &file,
     };
     struct judgement judgement;
+    struct drift drift;
     const struct policy *policy = guard_policy();
     enum decision decision;
     if (!policy) {
@@ -176,6 +199,11 @@ static enum decision judge(struct py_object *code, const char *path, char *messa
             effect.detail = "not what its source file compiles to";
             judgement = (struct judgement){.decision = DECISION_DENY, .rule = "model-code-stale", .severity = "high",
                                            .why = "what would run is not what the source file compiles to"};
+        }
+        if (judgement.decision != DECISION_DENY && differs_from_lock(&subject, &identity, &drift)) {
+            effect.detail = drift.clause;
+            judgement = (struct judgement){.decision = DECISION_DENY, .rule = drift.rule, .severity = "high",
+                                           .why = "it is not the code that the lock holds"};
         }
         decision = guard_act(&subject, &judgement, NULL, 0, message, MESSAGE_SIZE);
     }

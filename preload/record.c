@@ -97,19 +97,6 @@ static void put_stacks(struct json_out *out, const struct record *record)
     json_out_close_object(out);
 }
 
-static void put_naming(struct json_out *out, const struct naming *naming)
-{
-    if (!naming || naming->by == NAMING_NONE) {
-        json_out_null(out, "named");
-        return;
-    }
-    json_out_object(out, "named");
-    json_out_string(out, "by", naming_by_name(naming->by));
-    json_out_string(out, "file", naming->line ? naming->file : NULL);
-    json_out_number(out, "line", naming->line);
-    json_out_close_object(out);
-}
-
 static size_t compose(const struct record *record, char *buffer)
 {
     static const char *const modes[] = {"unset", "enforce", "audit", "off"};
@@ -138,6 +125,14 @@ static size_t compose(const struct record *record, char *buffer)
     else
         json_out_null(&out, "size");
     json_out_string(&out, "sha256", record->sha256);
+    if (record->locked) {
+        json_out_object(&out, "locked");
+        json_out_string(&out, "sha256", record->locked_sha256);
+        json_out_string(&out, "revision", record->locked_revision);
+        json_out_close_object(&out);
+    } else {
+        json_out_null(&out, "locked");
+    }
     if (record->model && record->model->id[0]) {
         json_out_object(&out, "model");
         json_out_string(&out, "id", record->model->id);
@@ -159,7 +154,6 @@ static size_t compose(const struct record *record, char *buffer)
         json_out_null(&out, "pinned");
     json_out_string(&out, "origin", origin_name(record->origin));
     json_out_string(&out, "why", record->why);
-    put_naming(&out, record->naming);
     put_stacks(&out, record);
     json_out_close_object(&out);
     buffer[out.length] = '\n';

@@ -103,6 +103,20 @@ static bool quiet(void)
     return !strcmp(environment.quiet, "1");
 }
 
+/* How to take what is there now into the lock: once, because one command renews it for all. */
+static void put_renewal(struct line *line)
+{
+    size_t start = line->length;
+    bool file = environment.log[0] == '/' && !strchr(environment.log, '%');
+    line_put(line, "guard: to accept it: guard lock ");
+    line_put_word(line, file ? environment.log : "LOG");
+    line_put(line, " --update ");
+    line_put_word(line, environment.lock);
+    line_put(line, "\n");
+    if (!text_first_seen(&said, text_hash(TEXT_HASH_START, line->text + start)))
+        line->length = start;
+}
+
 void say_denial(const struct say_denial *denial)
 {
     char text[SAY_LINE];
@@ -113,7 +127,9 @@ void say_denial(const struct say_denial *denial)
     if (!text_first_seen(&said, text_hash(TEXT_HASH_START, text)))
         return;
     line_put(&line, "\n");
-    if (denial->effect) {
+    if (denial->drift) {
+        put_renewal(&line);
+    } else if (denial->effect) {
         const struct hint hint = {
             .policy = environment.policy,
             .effect = denial->effect,

@@ -20,6 +20,7 @@ struct say_denial {
     const struct frame *frames;
     unsigned frame_count;
     bool would;         /* audit */
+    bool drift;         /* the lock denies it: the second line says how to renew the lock */
     /* for the second line; effect NULL: none is printed (an attack) */
     const char *effect, *name, *model, *revision, *sha256; /* the last three NULL where not known */
 };

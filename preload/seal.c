@@ -8,8 +8,6 @@
 
 /* Blocks read at a time through the bounce buffer. */
 #define SEAL_BOUNCE (16 * SEAL_BLOCK)
-/* 128 bits of SHA-256: the file's writer may be the attacker, so a checksum would not do. */
-#define SEAL_DIGEST 16
 
 struct seal_block {
     uint64_t number; /* plus 1; 0: free */
@@ -64,6 +62,11 @@ static void seal_block(struct seal *seal, uint64_t number, const unsigned char *
     block->number = number + 1;
     memcpy(block->digest, digest, SEAL_DIGEST);
     seal->used++;
+    unsigned char link[SEAL_DIGEST + sizeof number + SEAL_DIGEST];
+    memcpy(link, seal->chain, SEAL_DIGEST);
+    memcpy(link + SEAL_DIGEST, &number, sizeof number);
+    memcpy(link + SEAL_DIGEST + sizeof number, digest, SEAL_DIGEST);
+    digest_block(link, sizeof link, seal->chain);
 }
 
 /* Reads until `length` bytes are there, the end, or an error. */

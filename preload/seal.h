@@ -9,6 +9,8 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+/* 128 bits of SHA-256: the file's writer may be the attacker, so a checksum would not do. */
+#define SEAL_DIGEST 16
 #define SEAL_BLOCK 4096u /* bytes: a page, the unit in which a file can be torn */
 
 /* Digests by block number: an open-addressed table in mappings of its own. */
@@ -18,6 +20,8 @@ struct seal {
     uint64_t size;   /* of the file when it was judged, bytes */
     bool unstable;   /* one block had two contents while it was judged */
     bool incomplete; /* no memory for a digest */
+    unsigned char chain[SEAL_DIGEST]; /* over all blocks in the order in which they were first read: equal for equal bytes
+                                         that were judged alike */
 };
 
 /* A source over a descriptor that seals what is read through it. `seal` NULL: only reads. Uses pread by raw system calls:

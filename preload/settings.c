@@ -64,7 +64,7 @@ static bool modes_are_made_up(int fd)
 }
 
 /* NULL, or why the file behind `fd` is not to be trusted. */
-static const char *distrust(int fd, const struct stat *status, bool site)
+static const char *distrust(int fd, const struct stat *status, bool site, size_t most)
 {
     if (!S_ISREG(status->st_mode))
         return "it is no regular file";
@@ -72,8 +72,8 @@ static const char *distrust(int fd, const struct stat *status, bool site)
         return site ? "it is not owned by root" : "it is owned neither by root nor by the user";
     if ((status->st_mode & S_IWOTH) && !modes_are_made_up(fd))
         return "it can be written by everybody";
-    if ((uint64_t)status->st_size > SETTINGS_POLICY_MAX)
-        return "it is larger than 8 MiB";
+    if ((uint64_t)status->st_size > most)
+        return most == SETTINGS_POLICY_MAX ? "it is larger than 8 MiB" : "it is larger than 64 MiB";
     return NULL;
 }
 
@@ -97,8 +97,8 @@ static long read_all(int fd, char *buffer, size_t size)
 
 enum loaded { LOADED, LOADED_ABSENT, LOADED_FAULT };
 
-/* Reads a policy file into memory from malloc. Without O_NONBLOCK a FIFO would hang the program. */
-static enum loaded file_read(const char *file, bool site, struct policy_text *text, struct policy_fault *fault)
+/* Reads a file of at most `most` bytes into memory from malloc. Without O_NONBLOCK a FIFO would hang the program. */
+static enum loaded file_read(const char *file, bool site, size_t most, struct policy_text *text, struct policy_fault *fault)
 {
     struct stat status;
     long fd = raw_openat(AT_FDCWD, file, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY, 0);
@@ -111,7 +111,7 @@ static enum loaded file_read(const char *file, bool site, struct policy_text *te
     }
     char *buffer = NULL;
     long got = raw_fstat((int)fd, &status);
-    const char *why = got < 0 ? error_text(-got) : distrust((int)fd, &status, site);
+    const char *why = got < 0 ? error_text(-got) : distrust((int)fd, &status, site, most);
     if (why) {
         fault_fill(fault, file, "cannot be trusted: ", why);
     } else if (!(buffer = malloc((size_t)status.st_size + 1))) {
@@ -135,14 +135,25 @@ struct policy *settings_load_policy(const char *user_file, struct policy_fault *
     struct policy_text texts[2];
     size_t count = 0;
     struct policy *policy = NULL;
-    enum loaded site = file_read(SETTINGS_SITE_POLICY, true, &texts[0], fault);
+    enum loaded site = file_read(SETTINGS_SITE_POLICY, true, SETTINGS_POLICY_MAX, &texts[0], fault);
 
     count += site == LOADED;
-    if (site != LOADED_FAULT && (!user_file || file_read(user_file, false, &texts[count], fault) == LOADED)) {
+    if (site != LOADED_FAULT &&
+        (!user_file || file_read(user_file, false, SETTINGS_POLICY_MAX, &texts[count], fault) == LOADED)) {
         count += user_file != NULL;
         policy = policy_load(texts, count, fault);
     }
     for (size_t i = 0; i < count; i++)
         free((void *)(uintptr_t)texts[i].text);
     return policy;
+}
+
+struct lock *settings_load_lock(const char *file, struct policy_fault *fault)
+{
+    struct policy_text text;
+    if (file_read(file, false, SETTINGS_LOCK_MAX, &text, fault) != LOADED)
+        return NULL;
+    struct lock *lock = lock_load(&text, fault);
+    free((void *)(uintptr_t)text.text);
+    return lock;
 }

@@ -3,6 +3,7 @@
 #ifndef GUARD_VERDICTS_H
 #define GUARD_VERDICTS_H
 
+#include "digest.h"
 #include "seal.h"
 
 #include "../policy/policy.h"
@@ -28,6 +29,7 @@ struct verdict {
     char name[256];                    /* effect.name */
     char arguments[256];
     char clause[384];                  /* policy_describe */
+    char sha256[DIGEST_HEX];           /* of the whole file; empty: not asked for */
     char path[VERDICT_PATH];           /* absolute, as the program named it; empty when it is longer */
 };
 

@@ -68,6 +68,18 @@ void *command_memory(size_t bytes)
     return memory;
 }
 
+void *command_grow(void *members, size_t count, size_t *room, size_t size)
+{
+    if (count < *room)
+        return members;
+    *room = *room > 0 ? 2 * *room : 16;
+    char *more = command_memory(*room * size);
+    if (count > 0)
+        memcpy(more, members, count * size);
+    free(members);
+    return more;
+}
+
 char *command_copy(const char *text)
 {
     size_t size = strlen(text) + 1;

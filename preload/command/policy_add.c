@@ -6,11 +6,9 @@
 #include "../settings.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <getopt.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/file.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -118,47 +116,6 @@ static int request_read(struct request *request, int argc, char **argv)
     return -1;
 }
 
-/* Replaces `file`, or what it is a link to, by `text` in one step: a program that starts now reads the old or the new
- * one. False with errno. */
-static bool file_replace(const char *file, const char *text, const struct stat *old)
-{
-    char *real = realpath(file, NULL);
-    const char *target = real ? real : file;
-    char *fresh = command_memory(strlen(target) + 8);
-    strcat(strcpy(fresh, target), ".XXXXXX");
-    int fd = mkostemp(fresh, O_CLOEXEC), error = fd < 0 ? errno : 0;
-    size_t length = strlen(text);
-
-    if (fd >= 0) {
-        for (size_t done = 0; error == 0 && done < length;) {
-            ssize_t wrote = write(fd, text + done, length - done);
-            if (wrote < 0 && errno != EINTR)
-                error = errno;
-            done += wrote > 0 ? (size_t)wrote : 0;
-        }
-        mode_t mask = umask(0);
-        umask(mask);
-        if (error == 0 && fchmod(fd, old ? old->st_mode & 07777 : 0666 & ~mask & ~(mode_t)S_IWOTH) < 0)
-            error = errno;
-        /* Only root can keep another owner, and a policy that changed hands may no longer be trusted. */
-        if (error == 0 && old && (old->st_uid != geteuid() || old->st_gid != getegid()) &&
-            fchown(fd, old->st_uid, old->st_gid) < 0)
-            error = errno;
-        if (error == 0 && fsync(fd) < 0)
-            error = errno;
-        if (close(fd) < 0 && error == 0)
-            error = errno;
-        if (error == 0 && rename(fresh, target) < 0)
-            error = errno;
-        if (error != 0)
-            unlink(fresh);
-    }
-    free(fresh);
-    free(real);
-    errno = error;
-    return error == 0;
-}
-
 /* Is `text` a policy that loads? Says what is wrong otherwise. */
 static bool text_loads(const char *file, const char *text)
 {
@@ -170,20 +127,6 @@ static bool text_loads(const char *file, const char *text)
         command_print_fault("policy", &fault);
     policy_free(policy);
     return policy != NULL;
-}
-
-/* Two that add at the same time would lose one rule. The folder is what they have in common, as the file is replaced;
- * where folders cannot be locked (some network file systems) it stays at that. The descriptor, or -1. */
-static int folder_lock(const char *file)
-{
-    char *real = realpath(file, NULL), *folder = real ? real : command_absolute(file), *slash = strrchr(folder, '/');
-
-    slash[slash == folder] = '\0';
-    int fd = open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    free(folder);
-    if (fd >= 0)
-        (void)flock(fd, LOCK_EX);
-    return fd;
 }
 
 static int rule_write(const struct request *request)
@@ -206,7 +149,7 @@ static int rule_write(const struct request *request)
     }
     int result = EXIT_DENIED;
     if (text_loads(request->to, more))
-        result = file_replace(request->to, more, there ? &status : NULL)
+        result = command_replace_file(request->to, more, there ? &status : NULL)
                      ? 0
                      : command_error(EXIT_USAGE, "policy", "%s: %s", request->to, strerror(errno));
     free(more);
@@ -220,7 +163,7 @@ int policy_add(int argc, char **argv)
     int status = request_read(&request, argc, argv);
     if (status >= 0)
         return status;
-    int lock = folder_lock(request.to);
+    int lock = command_lock_folder(request.to);
     status = rule_write(&request);
     if (lock >= 0)
         close(lock);

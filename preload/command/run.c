@@ -3,6 +3,8 @@
 #include "command.h"
 #include "program.h"
 
+#include "../settings.h"
+
 #include <errno.h>
 #include <fcntl.h>
 #include <getopt.h>
@@ -16,11 +18,12 @@
 static const char help[] =
     "Usage: guard run [OPTION...] -- COMMAND [ARGUMENT...]\n"
     "\n"
-    "Starts COMMAND under the guard. Checks policy and log first, and proves that the guard loads into the program.\n"
+    "Starts COMMAND under the guard. Checks policy, lock and log first, and proves that the guard loads into the program.\n"
     "\n"
     "  --enforce       what is denied fails to load (the default, unless the policy says otherwise)\n"
     "  --audit         what would be denied is recorded, and loads\n"
     "  --policy FILE   a policy that extends the built-in one\n"
+    "  --lock FILE     a lock (see guard lock); what differs from it does not load\n"
     "  --log FILE      where records go: a path (%p becomes the process id), stderr, stdout or unix:PATH\n"
     "  --quiet         no lines for people on stderr\n"
     "  -h, --help      show this\n"
@@ -29,14 +32,9 @@ static const char help[] =
     "found.\n";
 
 struct request {
-    const char *mode, *policy, *log;
+    const char *mode, *policy, *lock, *log;
     bool quiet;
 };
-
-static int refuse_lock(void)
-{
-    return command_error(EXIT_OWN_FAILURE, "run", "this version cannot check a lock file, so nothing was started");
-}
 
 /* Reads the options; -1 to go on, else the exit status. */
 static int options_read(struct request *request, int argc, char **argv)
@@ -67,7 +65,8 @@ static int options_read(struct request *request, int argc, char **argv)
             request->policy = optarg;
             break;
         case OPTION_LOCK:
-            return refuse_lock();
+            request->lock = optarg;
+            break;
         case OPTION_LOG:
             request->log = optarg;
             break;
@@ -113,6 +112,17 @@ static int check_policy(struct request *request)
         return command_error(EXIT_OWN_FAILURE, "run", "the site's policy is locked and does not allow the mode \"%s\"",
                              mode);
     return 0;
+}
+
+static int check_lock(const char *file)
+{
+    struct policy_fault fault = {0};
+    struct lock *lock = settings_load_lock(file, &fault);
+
+    if (!lock)
+        command_print_fault("run", &fault);
+    lock_free(lock);
+    return lock ? 0 : EXIT_OWN_FAILURE;
 }
 
 static int check_log_socket(const char *log, const char *path)
@@ -221,10 +231,11 @@ int command_run(int argc, char **argv)
     int status = options_read(&request, argc, argv);
     if (status >= 0)
         return status;
-    if (option_or_variable(NULL, "GUARD_LOCK"))
-        return refuse_lock();
     status = check_policy(&request);
     request.log = option_or_variable(request.log, "GUARD_LOG");
+    request.lock = option_or_variable(request.lock, "GUARD_LOCK");
+    if (status == 0 && request.lock)
+        status = check_lock(request.lock);
     if (status == 0 && request.log)
         status = check_log(request.log);
     if (status == 0)
@@ -246,6 +257,8 @@ int command_run(int argc, char **argv)
         setenv("GUARD_MODE", request.mode, 1);
     if (request.policy)
         set_path("GUARD_POLICY", request.policy);
+    if (request.lock)
+        set_path("GUARD_LOCK", request.lock);
     if (request.log)
         set_path("GUARD_LOG", request.log);
     if (request.quiet)

@@ -75,7 +75,7 @@ def test_options_of_the_command_are_its_own():
 
 @pytest.mark.parametrize("words, says", [
     ([], "no command"), (["--"], "no command"), (["--nonsense", "true"], "no option"), (["--policy"], "needs a value"),
-    (["--audit", "--enforce", "true"], "exclude"), (["--lock", "x.lock", "--", "true"], "lock")])
+    (["--audit", "--enforce", "true"], "exclude"), (["--lock"], "needs a value")])
 def test_wrong_usage(words, says):
     refused(guard("run", *words), says)
 
@@ -235,8 +235,26 @@ def test_a_strangers_policy(tmp_path):
     refused(guard("run", "--policy", policy, "--", "true"), "owned neither")
 
 
-def test_a_lock_is_not_passed_over_in_silence():
-    refused(guard("run", "--", "true", env={"GUARD_LOCK": "models.lock"}), "lock")
+LOCK = {"bomFormat": "CycloneDX", "specVersion": "1.6", "version": 1,
+        "metadata": {"properties": [{"name": "guard:lock", "value": "1"}]}, "components": []}
+
+
+def test_the_lock_is_checked_first(tmp_path):
+    lock = tmp_path / "models.lock"
+    for way in ({"words": ["--lock", lock]}, {"words": [], "env": {"GUARD_LOCK": lock}}):
+        lock.unlink(missing_ok=True)
+        run = lambda: guard("run", *way["words"], "--", sys.executable, "-c", SHOW.format("GUARD_LOCK"), env=way.get("env"),
+                            cwd=tmp_path)
+        refused(run(), f"{lock}: cannot be opened: no such file")
+        lock.write_text(json.dumps(LOCK, indent=1).replace('"1.6"', '"1.4"'))
+        refused(run(), f"{lock}:3:17: this guard reads CycloneDX 1.6")
+        lock.write_text(json.dumps(LOCK))
+        assert run().stdout.strip() == str(lock), run().stderr
+        lock.chmod(0o666)
+        refused(run(), f"{lock}: cannot be trusted: it can be written by everybody")
+    lock.chmod(0o644)
+    assert guard("run", "--lock", "models.lock", "--", sys.executable, "-c", SHOW.format("GUARD_LOCK"),
+                 cwd=tmp_path).stdout.strip() == str(lock)
 
 
 def test_mode_of_the_environment():

@@ -1,2 +1,0 @@
-#define FUZZED format_bzip2
-#include "one_format.h"

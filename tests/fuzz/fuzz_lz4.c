@@ -1,2 +1,0 @@
-#define FUZZED format_lz4
-#include "one_format.h"

@@ -1,2 +1,0 @@
-#define FUZZED format_tar
-#include "one_format.h"

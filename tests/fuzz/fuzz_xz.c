@@ -1,2 +1,0 @@
-#define FUZZED format_xz
-#include "one_format.h"

@@ -1,2 +1,0 @@
-#define FUZZED format_zip
-#include "one_format.h"

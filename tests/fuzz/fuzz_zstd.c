@@ -1,2 +1,0 @@
-#define FUZZED format_zstd
-#include "one_format.h"
