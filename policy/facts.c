@@ -12,23 +12,31 @@ static bool any_matches(const cJSON *list, const char *text, char separator)
     return false;
 }
 
-static bool is_listed(const struct policy *policy, const char *key, const char *text, char separator)
+static const cJSON *fact(const struct policy *policy, size_t number, const char *key)
 {
+    return cJSON_GetObjectItemCaseSensitive(policy->documents[number].root, key);
+}
+
+bool policy_lists_module(const struct policy *policy, enum module_list list, const char *module)
+{
+    static const char *const keys[] = {"ipc", "exchanges", "wrappers", "caches"};
     for (size_t number = 0; number < policy->document_count; number++) {
-        if (any_matches(cJSON_GetObjectItemCaseSensitive(policy->documents[number].root, key), text, separator))
+        const cJSON *modules = fact(policy, number, keys[list]);
+        if (list == MODULES_CACHES)
+            modules = cJSON_GetObjectItemCaseSensitive(modules, "modules");
+        if (any_matches(modules, module, '.'))
             return true;
     }
     return false;
 }
 
-bool policy_is_ipc_module(const struct policy *policy, const char *module)
-{
-    return is_listed(policy, "ipc", module, '.');
-}
-
 bool policy_is_service_file(const struct policy *policy, const char *path)
 {
-    return is_listed(policy, "services", path, '/');
+    for (size_t number = 0; number < policy->document_count; number++) {
+        if (any_matches(fact(policy, number, "services"), path, '/'))
+            return true;
+    }
+    return false;
 }
 
 /* "~/" in a pattern stands for the user's home, taken literally. */
@@ -43,31 +51,16 @@ static bool cache_path_matches(const char *pattern, const char *path, const char
            policy_glob(pattern + 2, path + length + 1, '/');
 }
 
-static const cJSON *caches_of(const struct policy *policy, size_t number, const char *key)
-{
-    const cJSON *caches = cJSON_GetObjectItemCaseSensitive(policy->documents[number].root, "caches");
-    return cJSON_GetObjectItemCaseSensitive(caches, key);
-}
-
 bool policy_is_cache_path(const struct policy *policy, const char *path, const char *home)
 {
     if (strstr(path, "/../") != NULL)
         return false;
     for (size_t number = 0; number < policy->document_count; number++) {
-        const cJSON *paths = caches_of(policy, number, "paths");
+        const cJSON *paths = cJSON_GetObjectItemCaseSensitive(fact(policy, number, "caches"), "paths");
         for (const cJSON *item = list_first(paths); item != NULL; item = list_next(paths, item)) {
             if (cache_path_matches(item->valuestring, path, home))
                 return true;
         }
-    }
-    return false;
-}
-
-bool policy_is_cache_module(const struct policy *policy, const char *module)
-{
-    for (size_t number = 0; number < policy->document_count; number++) {
-        if (any_matches(caches_of(policy, number, "modules"), module, '.'))
-            return true;
     }
     return false;
 }

@@ -6,8 +6,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-static const char *const top_keys[] = {"$schema", "version", "mode", "locked", "log_required", "rules", "ipc", "caches", "services",
-                                       "limits"};
+static const char *const top_keys[] = {"$schema", "version", "mode", "locked", "log_required", "rules", "ipc", "exchanges",
+                                       "wrappers", "caches", "services", "limits"};
 #define TOP_KEYS (sizeof top_keys / sizeof top_keys[0])
 
 static const char *top_key_word(unsigned number)
@@ -72,7 +72,8 @@ static bool check_top(const struct compiler *compiler, const cJSON *member)
     }
     if (strcmp(key, "rules") == 0)
         return cJSON_IsArray(member) || fault_at_value(compiler, member, "the value of", key, " is a list of rules");
-    if (strcmp(key, "ipc") == 0 || strcmp(key, "services") == 0)
+    if (strcmp(key, "ipc") == 0 || strcmp(key, "exchanges") == 0 || strcmp(key, "wrappers") == 0 ||
+        strcmp(key, "services") == 0)
         return check_strings(compiler, member);
     if (strcmp(key, "caches") == 0)
         return check_caches(compiler, member);
@@ -205,11 +206,10 @@ static bool check_locked(const struct policy *policy, const struct compiler *com
         if (compilers[number].tier != TIER_USER)
             continue;
         const cJSON *root = compilers[number].root;
-        const cJSON *added = cJSON_GetObjectItemCaseSensitive(root, "ipc");
-        if (added == NULL)
-            added = cJSON_GetObjectItemCaseSensitive(root, "caches");
-        if (added == NULL)
-            added = cJSON_GetObjectItemCaseSensitive(root, "services");
+        static const char *const trusted[] = {"ipc", "exchanges", "wrappers", "caches", "services"};
+        const cJSON *added = NULL;
+        for (size_t i = 0; i < sizeof trusted / sizeof trusted[0] && added == NULL; i++)
+            added = cJSON_GetObjectItemCaseSensitive(root, trusted[i]);
         if (added != NULL)
             return fault_at_key(&compilers[number], added, "the site's policy is locked, so", added->string,
                                 " cannot be extended");

@@ -89,14 +89,20 @@ enum policy_mode policy_mode(const struct policy *policy);
 bool policy_locked(const struct policy *policy);
 bool policy_log_required(const struct policy *policy);
 
-/* Facts about frameworks that the live ring needs, kept as data in default.json.
- * ipc: is `module` ("multiprocessing.connection") one whose unpickling of bytes from a pipe is talk between the program's
- * own processes? cache: is `path` under a pattern of caches that libraries write for themselves, with `home` the user's? */
-bool policy_is_ipc_module(const struct policy *policy, const char *module);
 /* Does the code in the source file `path` start threads that serve the whole program, whoever happens to need them first? */
 bool policy_is_service_file(const struct policy *policy, const char *path);
+
+/* Facts about frameworks that the live ring needs, kept as data in default.json: which modules... */
+enum module_list {
+    MODULES_IPC,       /* ...unpickle bytes from a pipe as talk between the program's own processes */
+    MODULES_EXCHANGES, /* ...unpickle what their own program or cluster pickled, through whatever it came */
+    MODULES_WRAPPERS,  /* ...are an unpickler around Python's, called by whoever unpickles */
+    MODULES_CACHES     /* ...read back caches that libraries write for themselves */
+};
+bool policy_lists_module(const struct policy *policy, enum module_list list, const char *module);
+
+/* Is `path` under a pattern of such caches, with `home` the user's? */
 bool policy_is_cache_path(const struct policy *policy, const char *path, const char *home);
-bool policy_is_cache_module(const struct policy *policy, const char *module);
 
 /* The clause that messages, records and scan findings use for an effect: `calls posix.system("id")`,
  * `names the base model org/base`, `carries marshalled code`. NUL-terminates; returns the length. */

@@ -45,6 +45,23 @@ static bool opens_for_writing(struct py_object *arguments)
     return (flags & O_ACCMODE) != O_RDONLY || (flags & (O_CREAT | O_TRUNC)) != 0;
 }
 
+/* from_buffer() and from_buffer_copy() of ctypes raise ("ctypes.cdata/buffer", address, size, offset), and the first then
+ * ("ctypes.cdata", address + offset), as from_address() does (Modules/_ctypes/_ctypes.c). What views a buffer of Python's
+ * own, within its bounds, reaches nothing new: xgboost's __setstate__ does it. */
+static bool views_buffer(const char *event, struct py_object *arguments)
+{
+    uint32_t expected = guard_thread.ctypes_view;
+    long address = python_number(python_item(arguments, 0), 0);
+    if (strcmp(event, "ctypes.cdata/buffer") == 0) {
+        guard_thread.ctypes_view = (uint32_t)(address + python_number(python_item(arguments, 2), 0));
+        return true;
+    }
+    if (strcmp(event, "ctypes.cdata") != 0)
+        return false;
+    guard_thread.ctypes_view = 0;
+    return expected != 0 && expected == (uint32_t)address;
+}
+
 /* What is touched, as text that lives as long as `arguments`: a str, bytes, the first of a tuple or list (an address,
  * an argument vector); NULL when it is something else. */
 static const char *target(struct py_object *object, unsigned depth)
@@ -90,6 +107,8 @@ int deeds_judge(const char *event, struct py_object *arguments)
     if (found == NULL)
         return 0;
     if (found->kind == EFFECT_WRITE && strcmp(event, "open") == 0 && !opens_for_writing(arguments))
+        return 0;
+    if (found->kind == EFFECT_NATIVE && views_buffer(event, arguments))
         return 0;
 
     char message[MESSAGE_SIZE];

@@ -20,6 +20,7 @@ struct guard_thread {
     uintptr_t unpickler_origin; /* origins of it and of pickle.py's, and the descriptor that made it ipc */
     uintptr_t unpickler_code;   /* the Python code that was innermost; an identity, never dereferenced */
     uintptr_t judged_code;      /* ... and the code that was innermost then */
+    uint32_t ctypes_view; /* deeds.c's: the low half of the address that ctypes is about to view a buffer at */
 };
 _Static_assert(sizeof(struct guard_thread) <= 64, "static TLS is scarce");
 

@@ -15,6 +15,8 @@
 #define WALK_MAX 16384u
 /* How far above the unpickler a cache's own code may stand: inductor's and joblib's are 2 to 5 frames up. */
 #define CACHE_FRAMES 6u
+/* How many frames may be those of a wrapper: dill's are 3. */
+#define WRAPPER_FRAMES 4u
 
 /* unpickler_origin: the C unpickler's origin, that of the one in Python, how many Python frames stood below it (cut at
  * 16 bits), and the descriptor (+1) that made it ipc. */
@@ -204,8 +206,8 @@ enum origin unpickler_origin(void)
 /* --- whose bytes
  * ----------------------------------------------------------------------------------------------------- */
 
-/* Is the frame's module, in truth and not only by __name__, one of those that `listed` lists? */
-static bool frame_listed(struct py_object *frame, bool (*listed)(const struct policy *, const char *))
+/* Is the frame's module, in truth and not only by __name__, one of those that `list` lists? */
+static bool frame_listed(struct py_object *frame, enum module_list list)
 {
     const struct python *python = python_api();
     const struct policy *policy = guard_policy();
@@ -222,7 +224,7 @@ static bool frame_listed(struct py_object *frame, bool (*listed)(const struct po
             started = python_attribute(specification, "name");
             name = python_text(started);
         }
-        found = truth == globals && name != NULL && listed(policy, name);
+        found = truth == globals && name != NULL && policy_lists_module(policy, list, name);
         python_release(started);
         python_release(specification);
         python_release(truth);
@@ -250,16 +252,26 @@ static bool frame_unpickles(struct py_object *frame)
 
 static bool frame_talks(struct py_object *frame)
 {
-    return frame_listed(frame, policy_is_ipc_module) && frame_unpickles(frame);
+    return frame_listed(frame, MODULES_IPC) && frame_unpickles(frame);
+}
+
+static bool frame_exchanges(struct py_object *frame)
+{
+    return frame_listed(frame, MODULES_EXCHANGES) && frame_unpickles(frame);
+}
+
+static bool frame_wraps(struct py_object *frame)
+{
+    return frame_listed(frame, MODULES_WRAPPERS);
 }
 
 static bool frame_caches(struct py_object *frame)
 {
-    return frame_listed(frame, policy_is_cache_module);
+    return frame_listed(frame, MODULES_CACHES);
 }
 
-/* Is one of the `depth` frames from the unpickler's caller on such a frame? `pure`: frames up to the unpickler's own
- * `load` come first. */
+/* Is one of the `depth` frames from the unpickler's caller on such a frame? Frames of wrappers do not count. `pure`:
+ * frames up to the unpickler's own `load` come first. */
 static bool caller_is(bool pure, unsigned depth, bool (*such)(struct py_object *frame))
 {
     const struct python *python = python_api();
@@ -267,6 +279,7 @@ static bool caller_is(bool pure, unsigned depth, bool (*such)(struct py_object *
     unsigned code_count = unpickler_pure_codes(&codes);
     struct python_error error;
     bool found = false;
+    unsigned wrappers = 0;
     python_error_save(&error);
     struct py_object *frame = python->PyEval_GetFrame();
     if (frame != NULL)
@@ -279,7 +292,8 @@ static bool caller_is(bool pure, unsigned depth, bool (*such)(struct py_object *
             python_release(code);
         } else {
             found = such(frame);
-            seen++;
+            seen += wrappers == WRAPPER_FRAMES || !frame_wraps(frame);
+            wrappers += wrappers < WRAPPER_FRAMES;
         }
         struct py_object *back = python_attribute(frame, "f_back");
         python_release(frame);
@@ -314,7 +328,7 @@ static enum origin origin_of_caller(bool pure, bool talked, int *descriptor)
         *descriptor = last_descriptor();
         talked = *descriptor >= 0 && ipc_descriptor(*descriptor);
     }
-    if (talked && caller_is(pure, 1, frame_talks))
+    if ((talked && caller_is(pure, 1, frame_talks)) || caller_is(pure, 1, frame_exchanges))
         return ORIGIN_IPC;
     if (thread_last_open_was_cache() && caller_is(pure, CACHE_FRAMES, frame_caches))
         return ORIGIN_CACHE;

@@ -104,14 +104,14 @@ static void test_facts(void)
 {
     struct policy_fault fault;
     struct policy *policy = load("{\"version\": 1, \"ipc\": [\"own.pipes\"], \"caches\": {\"paths\": \"~/.own/**\"}}", false, &fault);
-    unit_ok(policy_is_ipc_module(policy, "multiprocessing.connection") && policy_is_ipc_module(policy, "own.pipes"), "ipc modules");
-    unit_ok(!policy_is_ipc_module(policy, "multiprocessingx") && !policy_is_ipc_module(policy, "pickle"), "and what is none");
+    unit_ok(policy_lists_module(policy, MODULES_IPC, "multiprocessing.connection") && policy_lists_module(policy, MODULES_IPC, "own.pipes"), "ipc modules");
+    unit_ok(!policy_lists_module(policy, MODULES_IPC, "multiprocessingx") && !policy_lists_module(policy, MODULES_IPC, "pickle"), "and what is none");
     unit_ok(policy_is_cache_path(policy, "/home/u/.cache/parso/x.pkl", "/home/u") && policy_is_cache_path(policy, "/home/u/.own/a/b", "/home/u/"),
             "cache paths");
     unit_ok(!policy_is_cache_path(policy, "/home/v/.cache/parso/x.pkl", "/home/u") && !policy_is_cache_path(policy, "/x", NULL) &&
                 !policy_is_cache_path(policy, "/home/u/.cache/parso/../../x", "/home/u"),
             "and what is none");
-    unit_ok(policy_is_cache_module(policy, "parso.cache") && !policy_is_cache_module(policy, "os"), "cache modules");
+    unit_ok(policy_lists_module(policy, MODULES_CACHES, "parso.cache") && !policy_lists_module(policy, MODULES_CACHES, "os"), "cache modules");
     policy_free(policy);
 }
 
