@@ -8,8 +8,8 @@
 #   make install | dist  files under DESTDIR PREFIX | build/guard-VERSION-ARCH.tar.gz with what a container needs
 #   make clean           what was compiled goes; make distclean takes fetched sources and the Python environment along
 #
-# CC=clang, WERROR= (warnings stay warnings), DEPS=system (link the host's libunwind, zlib and cJSON as shared libraries,
-# for packagers) and V=1 (show commands) are the knobs.
+# CC=clang, WERROR= (warnings stay warnings), DEPS=system (link the host's libunwind, cJSON and decompressors as shared
+# libraries, for packagers) and V=1 (show commands) are the knobs.
 
 VERSION := 0.1.0
 PREFIX ?= /usr/local
@@ -41,7 +41,7 @@ CFLAGS ?= -O2 -g
 # that reads hostile bytes would rather end than be taken over.
 OWN_CFLAGS := -std=gnu11 $(WARNINGS) $(WERROR) -fPIC -fvisibility=hidden -fno-plt -ftls-model=initial-exec \
               -fstack-protector-strong -ffile-prefix-map=$(CURDIR)=. -U_FORTIFY_SOURCE -DGUARD_VERSION='"$(VERSION)"'
-LINK_SAFE := -Wl,-z,now,-z,relro,-z,defs,-z,noexecstack,--exclude-libs,ALL,--build-id
+LINK_SAFE := -Wl,-z,now,-z,relro,-z,defs,-z,noexecstack,--exclude-libs,ALL,--gc-sections,--build-id
 
 # The successor of OpenSSL's SHA256_* calls would pull most of libcrypto in, with its start-up and its locks.
 OWN_CPPFLAGS := -DOPENSSL_SUPPRESS_DEPRECATED
@@ -50,11 +50,11 @@ ifeq ($(DEPS),private)
 THIRD_STAMP := $(STAMPS)/deps
 OWN_CPPFLAGS += -isystem $(THIRD)/include
 LIBUNWIND := $O/libunwind.a
-ARCHIVES := $(THIRD)/lib/libz.a $(THIRD)/lib/libcjson.a
+ARCHIVES := $(patsubst %,$(THIRD)/lib/lib%.a,z bz2 lzma lz4 zstd cjson)
 else
 THIRD_STAMP := $(STAMPS)/deps-system
 # libgcc_s comes first, so that _Unwind_* binds there and not in libunwind, which defines the same names.
-SHARED := -Wl,--no-as-needed -lgcc_s -Wl,--as-needed -lunwind -lz -lcjson
+SHARED := -Wl,--no-as-needed -lgcc_s -Wl,--as-needed -lunwind -lz -lbz2 -llzma -llz4 -lzstd -lcjson
 endif
 # SHA-256 only; as an archive, because a shared libcrypto would meet the program's own.
 LIBS = $(LIBUNWIND) $(ARCHIVES) $(SHARED) -l:libcrypto.a
@@ -92,7 +92,8 @@ $(STAMPS)/deps: preload/deps/fetch.sh preload/deps/build.sh preload/deps/pins.sh
 
 $(STAMPS)/deps-system: preload/deps/packages.sh | $(STAMPS)/compiler
 	$Q./preload/deps/packages.sh /usr/include/libunwind.h:libunwind-dev /usr/include/zlib.h:zlib1g-dev \
-	    /usr/include/cjson/cJSON.h:libcjson-dev
+	    /usr/include/bzlib.h:libbz2-dev /usr/include/lzma.h:liblzma-dev /usr/include/lz4frame.h:liblz4-dev \
+	    /usr/include/zstd.h:libzstd-dev /usr/include/cjson/cJSON.h:libcjson-dev
 	$Qtouch $@
 
 # --- Objects ---------------------------------------------------------------------------------------------------------

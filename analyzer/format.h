@@ -19,7 +19,8 @@ struct scan {
     struct scan_result *result;
     struct arena *arena;
     unsigned depth;        /* of nesting; 0: the file itself */
-    uint64_t inflated;     /* bytes decompressed so far */
+    uint64_t unpacked;     /* bytes decompressed so far */
+    uint64_t unpack_memory; /* used by decompressors at present */
     const char *member;    /* path inside the file of what is being analysed, or NULL */
     bool model;            /* something outside already said that this is a model (opaque and malformed then count) */
     bool stopped;          /* the sink said stop, memory ended or the source failed: unwind, report nothing more */
@@ -50,8 +51,8 @@ const char *scan_member_inside(struct scan *scan, const char *inner);
  * path within its parent (copied). Returns whether any format bid. Past LIMIT_NESTING: opaque, if scan->model. */
 bool scan_nested(struct scan *scan, const struct source *source, const char *member);
 
-/* Adds to the inflated bytes; false past LIMIT_INFLATED (the caller reports opaque "inflate-limit" and stops that member). */
-bool scan_inflate_budget(struct scan *scan, uint64_t bytes);
+/* Adds to the unpacked bytes; false past LIMIT_UNPACKED (the caller reports opaque "unpack-limit" and stops that member). */
+bool scan_unpack_budget(struct scan *scan, uint64_t bytes);
 
 /* What a format sees when it bids: the first bytes, and the last. */
 struct bid_view {
@@ -72,7 +73,8 @@ struct format {
 /* Evidence from which on a format is run. All that reach it are run (polyglots). */
 #define BID_RUN 8u
 
-extern const struct format format_pickle, format_zip, format_tar, format_npy, format_gzip, format_zlib,
+extern const struct format format_pickle, format_zip, format_tar, format_npy, format_gzip, format_zlib, format_bzip2,
+    format_xz, format_lz4, format_zstd,
     format_safetensors, format_gguf, format_onnx, format_hdf5, format_keras, format_saved_model,
     format_tensorflow_graph, format_skops, format_tflite;
 /* Configs bid on names and model roots, not on bytes alone: see config.h. */

@@ -1,5 +1,5 @@
 /* Gzip (RFC 1952). What is inside counts; a gzip of anything else is none of ours. */
-#include "inflate.h"
+#include "unpack.h"
 
 #include <string.h>
 
@@ -13,18 +13,7 @@ static unsigned gzip_bid(const struct bid_view *view)
 
 static bool gzip_run(struct scan *scan, const struct source *source)
 {
-    struct inflater inflater;
-    size_t outside = scan->result->format_count;
-    if (!inflate_open(&inflater, scan, source, 0, source->size, INFLATE_GZIP))
-        return false;
-    struct source content = inflate_source(&inflater, SOURCE_SIZE_UNKNOWN);
-    bool found = scan_nested(scan, &content, "") || inflate_gave_up(&inflater);
-    if (found) {
-        scan_is_around(scan, "gzip", outside);
-        inflate_report_end(&inflater, "gzip");
-    }
-    inflate_close(&inflater);
-    return found;
+    return unpack_run(scan, source, 0, &codec_gzip, "gzip");
 }
 
 const struct format format_gzip = {"gzip", gzip_bid, gzip_run};

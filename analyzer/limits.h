@@ -10,8 +10,11 @@
 #define LIMIT_NAME 1024
 /* Zip in gzip in pickle in ...: real models nest 3 deep (tar.gz holding a zip holding a pickle). */
 #define LIMIT_NESTING 8
-/* Bytes decompressed in one scan, all members together. */
-#define LIMIT_INFLATED (1ull << 30)
+/* Bytes decompressed in one scan, all members together. Of a step the larger of what goes in and what comes out counts. */
+#define LIMIT_UNPACKED (1ull << 30)
+/* Memory of decompressors that is really used: as much of their windows as was unpacked into them. xz -9 has a window of
+ * 64 MB, zstd --ultra -22 one of 128 MB; going back takes a second decompressor. */
+#define LIMIT_UNPACK_MEMORY (160u << 20)
 /* The window through which a source is read. */
 #define LIMIT_WINDOW (64u << 10)
 /* How much of the window stays behind when it moves on, so that what was just read can be looked at again. */

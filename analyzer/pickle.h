@@ -111,6 +111,8 @@ enum role {
     ROLE_ENCODE,        /* _codecs.encode: how bytes are written below protocol 3 */
     ROLE_BYTES,         /* bytes and bytearray, called with bytes */
     ROLE_OBJECT,        /* builtins.object */
+    ROLE_LOOKUP,        /* type, logging.getLogger: gives back what was there before; the stream did not make it */
+    ROLE_PARTIAL,       /* functools.partial */
     ROLE_DTYPE,         /* numpy.dtype */
     ROLE_ARRAY          /* joblib.numpy_pickle.NumpyArrayWrapper */
 };

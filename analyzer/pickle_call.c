@@ -29,6 +29,36 @@ static void create_report(struct machine *machine, word class, const word *argum
     report_invocation(machine, &invocation);
 }
 
+/* An instance's own attributes that an opcode is about to call. */
+static void hooks_report(struct machine *machine, word target)
+{
+    uint32_t at;
+    struct invocation invocation = {.kind = EFFECT_CALL, .callee = TAG_UNKNOWN,
+                                    .detail = "it was set as an attribute that loading calls"};
+
+    if (!bits_get(&machine->hooked, target))
+        return;
+    for (at = value_links(machine, target); at; at = machine->links[at - 1].next) {
+        invocation.callee = machine->links[at - 1].item;
+        if (word_tag(invocation.callee) != TAG_GLOBAL)
+            continue;
+        report_invocation(machine, &invocation);
+    }
+    invocation.callee = TAG_UNKNOWN;
+    report_invocation(machine, &invocation);
+}
+
+/* class.__new__(class, ...), as NEWOBJ and copyreg's helpers ask for it. An object of the stream's making may have any. */
+static word create(struct machine *machine, word class, struct invocation *invocation)
+{
+    if (word_tag(class) == TAG_OBJECT)
+        hooks_report(machine, class);
+    invocation->kind = word_tag(class) == TAG_GLOBAL ? EFFECT_CREATE : EFFECT_CALL;
+    invocation->callee = class;
+    report_invocation(machine, invocation);
+    return object_of(machine, class);
+}
+
 /* copyreg._reconstructor(cls, base, state): object.__new__(cls), or base.__new__(cls, state) and base.__init__. */
 static word call_reconstructor(struct machine *machine, const word *items)
 {
@@ -38,13 +68,16 @@ static word call_reconstructor(struct machine *machine, const word *items)
         const struct invocation invocation = {.kind = EFFECT_CALL, .callee = items[1], .arguments = items + 2,
                                               .count = 1, .known = true};
 
+        if (word_tag(items[1]) == TAG_OBJECT)
+            hooks_report(machine, items[1]);
         report_invocation(machine, &invocation);
     }
     create_report(machine, items[0], items + 2, 1, NULL);
     return object_of(machine, items[0]);
 }
 
-/* getattr(thing, "name"): the name of an attribute of a named thing is a name as well. */
+/* getattr(thing, "name"): the name of an attribute of a named thing is a name as well. Of an object it may be a method: a
+ * callable that counts as one without a name wherever it is handed; its name, by the object's class, is told as appearing. */
 static word call_getattr(struct machine *machine, const word *items, size_t count)
 {
     struct arena_mark mark = arena_mark(machine->scan->arena);
@@ -53,8 +86,9 @@ static word call_getattr(struct machine *machine, const word *items, size_t coun
     size_t length;
     uint32_t name;
 
-    if (count < 2 || !callee_name(machine, items[0]))
-        return value_made(machine, TAG_OBJECT, NAMES_MAX);
+    if (count < 2 || (word_tag(items[0]) != TAG_GLOBAL && word_tag(items[0]) != TAG_OBJECT) ||
+        word_index(items[0]) == NAMES_MAX)
+        return word_global(NAMES_MAX);
     if ((word_tag(items[1]) == TAG_STRING || word_tag(items[1]) == TAG_STRING8) &&
         !text_load(machine, items[1], LIMIT_NAME + 1, &text))
         text = (struct text){"?", 1, false};
@@ -64,7 +98,7 @@ static word call_getattr(struct machine *machine, const word *items, size_t coun
     arena_release(machine->scan->arena, mark);
     name = name_attribute(machine, word_index(items[0]), attribute, length);
     report_import(machine, name);
-    return word_global(name);
+    return word_global(word_tag(items[0]) == TAG_GLOBAL ? name : NAMES_MAX);
 }
 
 /* codecs.encode(text, "latin1") gives back the bytes that text stands for: how bytes are written below protocol 3. */
@@ -114,6 +148,13 @@ static word call_result(struct machine *machine, word callee, const word *items,
         made = object_of(machine, callee);
         joblib_dtype_made(machine, made, items, count);
         return made;
+    case ROLE_LOOKUP:
+        return TAG_UNKNOWN;
+    case ROLE_PARTIAL:
+        /* Whoever calls it calls what it holds. */
+        made = object_of(machine, callee);
+        value_insert(machine, made, items, count, false);
+        return made;
     default:
         return object_of(machine, callee);
     }
@@ -125,21 +166,20 @@ static word call_copyreg(struct machine *machine, word callee, const word *items
     const struct name *name = callee_name(machine, callee);
     struct invocation invocation;
 
-    if (!name || count == 0 || word_tag(items[0]) != TAG_GLOBAL)
+    if (!name || count == 0)
         return TAG_NOTHING;
     switch ((enum role)name->role) {
     case ROLE_RECONSTRUCTOR:
-        return count == 3 && word_tag(items[1]) == TAG_GLOBAL ? call_reconstructor(machine, items) : (word)TAG_NOTHING;
+        return count == 3 ? call_reconstructor(machine, items) : (word)TAG_NOTHING;
     case ROLE_NEWOBJ:
-        create_report(machine, items[0], items + 1, count - 1, NULL);
-        return object_of(machine, items[0]);
+        invocation = (struct invocation){.arguments = items + 1, .count = count - 1, .known = true};
+        return create(machine, items[0], &invocation);
     case ROLE_NEWOBJ_EX:
         if (count != 3)
             return TAG_NOTHING;
         invocation = invocation_of(machine, EFFECT_CREATE, items[0], items[1]);
         invocation.keywords = items[2];
-        report_invocation(machine, &invocation);
-        return object_of(machine, items[0]);
+        return create(machine, items[0], &invocation);
     default:
         return TAG_NOTHING;
     }
@@ -183,25 +223,6 @@ word call_reduce(struct machine *machine, word callee, word arguments)
     return result_unknown(machine, name, callee);
 }
 
-/* An instance's own attributes that an opcode is about to call. */
-static void hooks_report(struct machine *machine, word target)
-{
-    uint32_t at;
-    struct invocation invocation = {.kind = EFFECT_CALL, .callee = TAG_UNKNOWN,
-                                    .detail = "it was set as an attribute that loading calls"};
-
-    if (!bits_get(&machine->hooked, target))
-        return;
-    for (at = value_links(machine, target); at; at = machine->links[at - 1].next) {
-        invocation.callee = machine->links[at - 1].item;
-        if (word_tag(invocation.callee) != TAG_GLOBAL)
-            continue;
-        report_invocation(machine, &invocation);
-    }
-    invocation.callee = TAG_UNKNOWN;
-    report_invocation(machine, &invocation);
-}
-
 word call_newobj(struct machine *machine, word callee, word arguments, word keywords)
 {
     const struct name *name = callee_name(machine, callee);
@@ -209,13 +230,9 @@ word call_newobj(struct machine *machine, word callee, word arguments, word keyw
 
     if (word_tag(keywords) == TAG_NOTHING && invocation_settled(machine, name, EFFECT_CREATE, arguments))
         return object_of(machine, callee);
-    /* Python's unpickler asks whatever this is for its __new__; an object of the stream's making may have any. */
-    if (word_tag(callee) == TAG_OBJECT)
-        hooks_report(machine, callee);
-    invocation = invocation_of(machine, word_tag(callee) == TAG_GLOBAL ? EFFECT_CREATE : EFFECT_CALL, callee, arguments);
+    invocation = invocation_of(machine, EFFECT_CREATE, callee, arguments);
     invocation.keywords = keywords;
-    report_invocation(machine, &invocation);
-    return object_of(machine, callee);
+    return create(machine, callee, &invocation);
 }
 
 void call_change(struct machine *machine, word target, const word *items, size_t count, bool pairs, const char *detail)
@@ -247,9 +264,9 @@ static void state_hooks(struct machine *machine, word target, word state)
         if (!key_is_hook(machine, link.key))
             continue;
         bits_set(machine, &machine->hooked, target);
-        if (word_tag(link.item) != TAG_GLOBAL)
+        if (!value_bears_names(machine, link.item))
             continue;
-        if (text_equals(machine, link.key, "__class__"))
+        if (word_tag(link.item) == TAG_GLOBAL && text_equals(machine, link.key, "__class__"))
             create_report(machine, link.item, NULL, 0, "an object is turned into one of this class");
         value_insert(machine, target, &link.item, 1, false);
     }
@@ -272,6 +289,8 @@ void call_build(struct machine *machine, word target, word state)
     class = word_index(target) == NAMES_MAX ? NULL : &machine->names[word_index(target)];
     if (class && class->role == ROLE_DTYPE)
         joblib_dtype_state(machine, target, state);
+    if (class && class->role == ROLE_PARTIAL)
+        value_insert(machine, target, &state, 1, false);
     /* Names in a state are data, and so are bytes in a dict; what __setstate__ is handed as bytes may be a pickle. */
     if (!class || !(class->settled & 1u << EFFECT_CREATE))
         report_state(machine, target, state);

@@ -53,39 +53,44 @@ enum stream_end op_pair(struct machine *machine, unsigned char op)
     return push(machine, made);
 }
 
-/* One of STACK_GLOBAL's two strings, copied into `copy` (LIMIT_NAME + 2 bytes). A string that the stream had made by a call
- * cannot be told. False: no string, so that both unpicklers raise. */
-static bool half_load(struct machine *machine, word value, char *copy, size_t *length)
+/* One of STACK_GLOBAL's two strings, copied into `copy` (LIMIT_NAME + 2 bytes). A string that the stream had made by a call,
+ * or found in a module (os.name), cannot be told. STREAM_INVALID: no string, so that both unpicklers raise. */
+static enum stream_end half_load(struct machine *machine, word value, char *copy, size_t *length)
 {
     struct arena_mark mark = arena_mark(machine->scan->arena);
     struct text text;
     bool loaded;
 
-    if (word_tag(value) == TAG_OBJECT || word_tag(value) == TAG_UNKNOWN) {
+    if (word_tag(value) == TAG_OBJECT || word_tag(value) == TAG_GLOBAL || word_tag(value) == TAG_UNKNOWN) {
         copy[0] = '?';
         *length = 1;
-        return true;
+        return STREAM_GOES_ON;
     }
     if (word_tag(value) != TAG_STRING && word_tag(value) != TAG_STRING8)
-        return false;
+        return STREAM_INVALID;
     loaded = text_load(machine, value, LIMIT_NAME + 1, &text);
     if (loaded) {
         memcpy(copy, text.bytes, text.length);
         *length = text.length;
     }
     arena_release(machine->scan->arena, mark);
-    return loaded;
+    return loaded ? STREAM_GOES_ON : limit_reached(machine, "pickle-name-limit", "more names than there is room for");
 }
 
 enum stream_end op_stack_global(struct machine *machine)
 {
     char module[LIMIT_NAME + 2], name[LIMIT_NAME + 2];
-    size_t module_length, name_length;
+    size_t module_length = 0, name_length = 0;
+    enum stream_end end;
     uint32_t found;
 
-    if (above(machine) < 2 || !half_load(machine, top(machine)[-1], module, &module_length) ||
-        !half_load(machine, *top(machine), name, &name_length))
+    if (above(machine) < 2)
         return STREAM_INVALID;
+    end = half_load(machine, top(machine)[-1], module, &module_length);
+    if (end == STREAM_GOES_ON)
+        end = half_load(machine, *top(machine), name, &name_length);
+    if (end != STREAM_GOES_ON)
+        return end;
     found = name_find(machine, module, module_length, name, name_length);
     machine->depth -= 2;
     report_import(machine, found);

@@ -287,11 +287,11 @@ static void link_add(struct machine *machine, word target, word key, word item)
         scan_failed(machine->scan, SCAN_MEMORY, 0);
 }
 
-/* The attributes that the opcodes look up on an instance: BUILD, APPEND(S), ADDITEMS, Python's NEWOBJ; and the one that
- * changes what it is. */
+/* The attributes that the opcodes look up on an instance: BUILD, APPEND(S), ADDITEMS, Python's NEWOBJ; the one that changes
+ * what it is; and those that dict() and numpy call on what they are handed. */
 bool key_is_hook(struct machine *machine, word key)
 {
-    static const char *const hooks[] = {"add", "append", "extend", "__new__", "__class__", "__setstate__"};
+    static const char *const hooks[] = {"add", "append", "extend", "keys", "__new__", "__array__", "__class__", "__setstate__"};
     size_t i;
 
     if (word_tag(key) != TAG_STRING && word_tag(key) != TAG_STRING8)

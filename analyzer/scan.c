@@ -6,9 +6,9 @@
 
 /* Containers first, so that result->formats names them outermost first. */
 static const struct format *const formats[] = {
-    &format_zip, &format_tar, &format_gzip, &format_zlib, &format_npy, &format_safetensors, &format_gguf,
-    &format_onnx, &format_hdf5, &format_keras, &format_saved_model, &format_tensorflow_graph, &format_skops,
-    &format_tflite, &format_pickle,
+    &format_zip, &format_tar, &format_gzip, &format_zlib, &format_bzip2, &format_xz, &format_lz4, &format_zstd,
+    &format_npy, &format_safetensors, &format_gguf, &format_onnx, &format_hdf5, &format_keras,
+    &format_saved_model, &format_tensorflow_graph, &format_skops, &format_tflite, &format_pickle,
 };
 #define FORMAT_COUNT (sizeof formats / sizeof formats[0])
 
@@ -116,11 +116,11 @@ void scan_is_around(struct scan *scan, const char *format, size_t outside)
     result->formats[outside] = format;
 }
 
-bool scan_inflate_budget(struct scan *scan, uint64_t bytes)
+bool scan_unpack_budget(struct scan *scan, uint64_t bytes)
 {
-    if (bytes > LIMIT_INFLATED - scan->inflated)
+    if (bytes > LIMIT_UNPACKED - scan->unpacked)
         return false;
-    scan->inflated += bytes;
+    scan->unpacked += bytes;
     return true;
 }
 

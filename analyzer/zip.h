@@ -1,12 +1,12 @@
 /* The zip container, shared by the files that read it: zip_directory.c (where members are said to be), zip_member.c (one
- * member), torch_zip.c (what PyTorch makes of them), zip.c (the format).
+ * member), zip_lzma.c (a method that needs help), torch_zip.c (what PyTorch makes of them), zip.c (the format).
  *
  * Facts: PKWARE's APPNOTE.TXT; CPython's zipfile.py (used by numpy); miniz (used by torch.load and torch.jit.load), whose
  * behaviour was observed through torch._C.PyTorchFileReader. */
 #ifndef GUARD_ZIP_H
 #define GUARD_ZIP_H
 
-#include "inflate.h"
+#include "unpack.h"
 #include "reader.h"
 
 /* One way to find the central directory. */
@@ -44,7 +44,7 @@ unsigned zip_find_readings(struct scan *scan, const struct source *source, struc
                            unsigned *faults);
 
 /* A streamed source whose end, from the first directory on, is kept in memory: directory and members are read in turn,
- * and going back and forth would inflate the whole each time. */
+ * and going back and forth would unpack the whole each time. */
 struct zip_spool {
     const struct source *whole;
     uint64_t start;
@@ -69,8 +69,26 @@ struct zip_entry {
 };
 #define ZIP_ENCRYPTED 0x2041u  /* flags: encrypted, strongly, or local header masked */
 #define ZIP_DESCRIPTOR 0x0008u /* flags: sizes and checksum follow the data */
+#define ZIP_TERMINATED 0x0002u /* flags: LZMA's stream ends with a marker */
+/* Methods. PyTorch's miniz reads the first two, zipfile all but Xz (Zstandard from Python 3.14 on). */
 #define ZIP_STORED 0u
 #define ZIP_DEFLATED 8u
+#define ZIP_BZIP2 12u
+#define ZIP_LZMA 14u
+#define ZIP_ZSTD 93u
+#define ZIP_XZ 95u
+
+/* A member packed with LZMA, as an lzma file. */
+struct zip_lzma {
+    const struct source *packed;
+    uint64_t start; /* of the stream */
+    unsigned char header[13];
+    struct source source;
+};
+
+/* Makes lzma->source of the packed bytes [start, stop); `unpacked` is their size, SOURCE_SIZE_UNKNOWN if a marker ends them.
+ * False: they do not begin as such members do. `lzma` must stay where it is. */
+bool zip_lzma_open(struct zip_lzma *lzma, const struct source *packed, uint64_t start, uint64_t stop, uint64_t unpacked);
 
 /* A walk over one directory. */
 struct zip_walk {

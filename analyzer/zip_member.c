@@ -1,6 +1,7 @@
 #include "zip.h"
 
 #include <string.h>
+#include <zlib.h>
 
 #define LOCAL_SIZE 30u /* local header without its variable parts */
 
@@ -172,60 +173,91 @@ static void stored_scan(struct member *member, uint64_t size, bool script)
         content_scan(member, &content);
 }
 
-/* Analyses what comes out of `inflater`, which is `unpacked` bytes by the header. */
-static void inflated_scan(struct member *member, struct inflater *inflater, uint64_t unpacked, bool script)
+/* Analyses what comes out of `unpacker`, which is `unpacked` bytes by the header. */
+static void unpacked_scan(struct member *member, struct unpacker *unpacker, uint64_t unpacked, bool script)
 {
     struct zip_archive *archive = member->archive;
-    struct source content = inflate_source(inflater, unpacked);
+    struct source content = unpack_source(unpacker, unpacked);
     if (script)
         script_scan(member, &content);
     else
         content_scan(member, &content);
-    if (inflate_gave_up(inflater))
+    if (unpack_gave_up(unpacker))
         member->found = true;
     bool known = member->found || script || (zip_is_model(archive) && !member->encrypted);
     if (archive->scan->stopped || !known)
         return;
     /* More may come out than is stated: zipfile cuts it off, others do not. */
     unsigned char more;
-    if (inflater->front.position >= unpacked && content.pread(content.context, &more, 1, unpacked) == 1) {
+    if (unpacker->front.position >= unpacked && content.pread(content.context, &more, 1, unpacked) == 1) {
         member->faults |= ZIP_FAULT_SIZE;
         content.size = SOURCE_SIZE_UNKNOWN;
         member->found |= scan_nested(archive->scan, &content, member->name);
     }
-    inflate_report_end(inflater, archive->format);
+    unpack_report_end(unpacker, archive->format);
 }
 
-static void deflated_scan(struct member *member, uint64_t packed, uint64_t unpacked, bool script)
+static void packed_scan(struct member *member, const struct codec *codec, const struct source *source, uint64_t start,
+                        uint64_t stop, uint64_t unpacked, bool script)
+{
+    struct unpacker unpacker;
+    if (!unpack_open(&unpacker, member->archive->scan, source, start, stop, codec))
+        return;
+    unpacked_scan(member, &unpacker, unpacked, script);
+    unpack_close(&unpacker);
+}
+
+static void unread_scan(struct member *member)
+{
+    struct zip_archive *archive = member->archive;
+    if (zip_is_model(archive) && !member->encrypted)
+        scan_opaque(archive->scan, archive->format, "zip-method", member->entry->header,
+                    "compressed by a method that is not read");
+}
+
+static void compressed_scan(struct member *member, unsigned method, uint64_t packed, uint64_t unpacked, bool script)
 {
     const struct source *source = member->archive->source;
-    struct inflater inflater;
     uint64_t start = member->data < source->size ? member->data : source->size;
+    struct zip_lzma lzma;
     if (packed > source->size - start) {
         packed = source->size - start;
         member->faults |= ZIP_FAULT_TRUNCATED;
     }
-    if (!inflate_open(&inflater, member->archive->scan, source, start, start + packed, INFLATE_RAW))
+    switch (method) {
+    case ZIP_DEFLATED:
+        packed_scan(member, &codec_deflate, source, start, start + packed, unpacked, script);
         return;
-    inflated_scan(member, &inflater, unpacked, script);
-    inflate_close(&inflater);
+    case ZIP_BZIP2:
+        packed_scan(member, &codec_bzip2, source, start, start + packed, unpacked, script);
+        return;
+    case ZIP_ZSTD:
+        packed_scan(member, &codec_zstd, source, start, start + packed, unpacked, script);
+        return;
+    case ZIP_XZ:
+        packed_scan(member, &codec_xz, source, start, start + packed, unpacked, script);
+        return;
+    case ZIP_LZMA:
+        if (zip_lzma_open(&lzma, source, start, start + packed,
+                          member->entry->flags & ZIP_TERMINATED ? SOURCE_SIZE_UNKNOWN : unpacked)) {
+            packed_scan(member, &codec_xz, &lzma.source, 0, lzma.source.size, unpacked, script);
+            return;
+        }
+    }
+    unread_scan(member);
 }
 
 static void reading_scan(struct member *member, unsigned method, uint64_t packed, uint64_t unpacked, bool script)
 {
-    struct zip_archive *archive = member->archive;
-    struct arena_mark mark = arena_mark(archive->scan->arena);
+    struct arena_mark mark = arena_mark(member->archive->scan->arena);
     if (method == ZIP_STORED) {
         if (packed != unpacked)
             member->faults |= ZIP_FAULT_SIZE;
         stored_scan(member, packed > unpacked ? packed : unpacked, script);
-    } else if (method == ZIP_DEFLATED) {
-        deflated_scan(member, packed, unpacked, script);
-    } else if (zip_is_model(archive) && !member->encrypted) {
-        scan_opaque(archive->scan, archive->format, "zip-method", member->entry->header,
-                    "compressed by a method that is not read");
+    } else {
+        compressed_scan(member, method, packed, unpacked, script);
     }
-    arena_release(archive->scan->arena, mark);
+    arena_release(member->archive->scan->arena, mark);
 }
 
 /* Encrypted members are read as if they were not: some readers look at the local flag, some at the central one, some at

@@ -1,6 +1,6 @@
 /* A zlib stream (RFC 1950), which is what joblib.dump(compress=...) writes, bare or, before joblib 0.10, behind a header
  * of its own. Facts: joblib/numpy_pickle_utils.py (_detect_compressor), joblib/numpy_pickle_compat.py (read_zfile). */
-#include "inflate.h"
+#include "unpack.h"
 
 #include <string.h>
 
@@ -33,22 +33,11 @@ static unsigned zlib_bid(const struct bid_view *view)
 static bool zlib_run(struct scan *scan, const struct source *source)
 {
     unsigned char head[ZFILE_HEADER + 4];
-    struct inflater inflater;
-    size_t outside = scan->result->format_count;
     ssize_t got = source_read(source, head, sizeof head, 0);
     if (got < 0)
         scan_failed(scan, SCAN_IO, (int)-got);
     size_t start = got > 0 ? zlib_start(head, (size_t)got) : SIZE_MAX;
-    if (start == SIZE_MAX || !inflate_open(&inflater, scan, source, start, source->size, INFLATE_ZLIB))
-        return false;
-    struct source content = inflate_source(&inflater, SOURCE_SIZE_UNKNOWN);
-    bool found = scan_nested(scan, &content, "") || inflate_gave_up(&inflater);
-    if (found) {
-        scan_is_around(scan, "zlib", outside);
-        inflate_report_end(&inflater, "zlib");
-    }
-    inflate_close(&inflater);
-    return found;
+    return start != SIZE_MAX && unpack_run(scan, source, start, &codec_zlib, "zlib");
 }
 
 const struct format format_zlib = {"zlib", zlib_bid, zlib_run};

@@ -55,9 +55,9 @@ static void describe_call(struct text *text, const struct effect *effect)
 {
     if (effect->via != NULL) {
         text_add(text, "hands ");
-        text_add_visible(text, effect->name);
+        text_add_visible(text, strcmp(effect->name, "?") == 0 ? "something that it computed" : effect->name);
         text_add(text, " to ");
-        text_add_visible(text, effect->via);
+        text_add_visible(text, strcmp(effect->via, "?") == 0 ? "something else that it computed" : effect->via);
         text_add(text, ", which may call it");
     } else if (strcmp(effect->name, "?") == 0) {
         text_add(text, "calls something that it computed");

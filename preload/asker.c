@@ -13,7 +13,7 @@ const char *asker_installed_part(const char *file)
     return NULL;
 }
 
-static bool is_standard_library(const char *file)
+bool asker_is_standard_library(const char *file)
 {
     return file[0] == '<' || (!asker_installed_part(file) && strstr(file, "/lib/python3"));
 }
@@ -22,7 +22,7 @@ struct asker asker_find(const struct frame *frames, unsigned count)
 {
     struct asker asker = {-1, -1, -1};
     for (unsigned i = 0; i < count && asker.app < 0; i++) {
-        if (is_standard_library(frames[i].file))
+        if (asker_is_standard_library(frames[i].file))
             continue;
         if (!asker_installed_part(frames[i].file)) {
             asker.app = (int)i;

@@ -19,5 +19,6 @@ enum origin asker_origin(const struct frame *frames, unsigned count);
 
 /* Where an installed package's path begins: behind site-packages/ or dist-packages/. NULL for other files. */
 const char *asker_installed_part(const char *file);
+bool asker_is_standard_library(const char *file);
 
 #endif

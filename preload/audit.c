@@ -3,6 +3,7 @@
 #include "deeds.h"
 #include "frames.h"
 #include "guard.h"
+#include "library.h"
 #include "marked_code.h"
 #include "model_code.h"
 #include "native.h"
@@ -34,6 +35,13 @@ static void check_frames(void)
     guard_leave(section);
 }
 
+/* ("import", module, file, ...) names a file when it is an extension module's. */
+static bool loads_library(const char *event, struct py_object *arguments)
+{
+    return (event[0] == 'c' && strcmp(event, "ctypes.dlopen") == 0) ||
+           (event[0] == 'i' && strcmp(event, "import") == 0 && python_text(python_item(arguments, 1)) != NULL);
+}
+
 /* Thousands of events pass while a large library is imported: those of no concern must not cost more than this. */
 static int on_event(const char *event, struct py_object *arguments, void *data)
 {
@@ -60,6 +68,8 @@ static int on_event(const char *event, struct py_object *arguments, void *data)
         return resolve_judge(arguments, here);
     if (event[0] == 'e' && strcmp(event, "exec") == 0 && model_code_judge(arguments) < 0)
         return -1;
+    if (loads_library(event, arguments))
+        library_note_places();
     return who_suspected() ? deeds_judge(event, arguments) : 0;
 }
 

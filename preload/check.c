@@ -5,6 +5,7 @@
 #include "audit.h"
 #include "descriptors.h"
 #include "environment.h"
+#include "place.h"
 #include "raw.h"
 #include "runtime.h"
 #include "say.h"
@@ -134,34 +135,6 @@ static bool judge_afresh(struct check *check, bool in_root)
     return check_conclude(check, true);
 }
 
-/* Is `path` below `folder` one of the caches that the policy lists below `usual`? Both folders are chosen by the environment,
- * and stand in the policy by their defaults. */
-static bool is_moved_cache(const struct check *check, const char *folder, const char *usual)
-{
-    char path[PATH_MAX];
-    size_t length = strlen(folder), used = strlen(usual);
-    while (length > 1 && folder[length - 1] == '/')
-        length--;
-    if (length < 2 || strncmp(check->real, folder, length) || check->real[length] != '/' ||
-        used + strlen(check->real + length) >= sizeof path)
-        return false;
-    strcpy(path, usual);
-    strcpy(path + used, check->real + length);
-    return policy_is_cache_path(check->policy, path, environment.home);
-}
-
-/* A library's own cache, in its place, written by this very user: neither judged nor sealed. */
-static bool is_own_cache(const struct check *check)
-{
-    if (!check->policy || check->status.st_uid != (uid_t)raw_syscall6(SYS_geteuid, 0, 0, 0, 0, 0, 0) ||
-        (check->status.st_mode & (S_IWGRP | S_IWOTH)))
-        return false;
-    return (policy_is_cache_path(check->policy, check->real, environment.home) ||
-            is_moved_cache(check, environment.temporary, "/tmp") ||
-            is_moved_cache(check, environment.inductor, "/tmp/torchinductor_user")) &&
-           !model_in_root(check->real);
-}
-
 /* By the name that the program uses, because a hub cache's link says more than its blob; where that does not tell where the file
  * lies, by the kernel's, unless a link at its end leads elsewhere. */
 static void identify(struct check *check)
@@ -183,7 +156,7 @@ static bool judge_candidate(struct check *check, unsigned bid)
         descriptor_set(check->fd, DESCRIPTOR_PLAIN);
         return check_conclude_plain(check);
     }
-    guard_thread.last_open_cache = is_own_cache(check);
+    guard_thread.last_open_cache = place_own_cache(check->real, &check->status);
     if (guard_thread.last_open_cache) {
         descriptor_set(check->fd, DESCRIPTOR_PLAIN);
         return true;
@@ -245,7 +218,7 @@ static bool check_candidate(int fd, int dirfd, const char *path, const struct st
         if (check) {
             check->fd = fd;
             check->status = *status;
-            check_name(check, dirfd, path);
+            check->nameless = !check_name(fd, dirfd, path, check->path, check->real);
             may = judge_candidate(check, bid);
             scratch_give(NULL, check, sizeof *check);
         } else {

@@ -1,4 +1,4 @@
-/* One judgement under way; for check.c, check_name.c and check_conclude.c alone. */
+/* One judgement under way; for check.c, check_conclude.c and, to name files, library.c. */
 #ifndef GUARD_CHECK_H
 #define GUARD_CHECK_H
 
@@ -32,8 +32,9 @@ struct check {
     struct judged judged;
 };
 
-/* Fills `path` and `real` from the descriptor and what the program wrote, relative to `dirfd`; NULL: unknown. */
-void check_name(struct check *check, int dirfd, const char *path);
+/* Names the file behind `fd`: `shown`, absolute, as the program wrote it relative to `dirfd` (NULL: unknown), and what the
+ * kernel calls it. Returns whether the program gave a name at all. */
+bool check_name(int fd, int dirfd, const char *path, char shown[PATH_MAX], char real[PATH_MAX]);
 
 /* Compares the file with the lock, if there is one: fills check->drift, and verdict.sha256 where it took the file's hash. Not
  * `judged`: its content is none of a model's. `seal` as for file_hash(). */

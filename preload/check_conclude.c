@@ -54,6 +54,19 @@ static struct edge edge_find(const struct check *check)
     return edge;
 }
 
+/* Of the first load of each model that nothing but the program's own code led to. */
+static bool naming_look(const struct check *check, const struct edge *edge, struct naming *naming)
+{
+    static uint64_t hashes[256];
+    static struct text_seen looked = {hashes, 256, 0};
+    long process = raw_getpid();
+    if (edge->parent[0] || !check->model.id[0] ||
+        !text_first_seen(&looked, text_hash_bytes(text_hash(TEXT_HASH_START, check->model.id), &process, sizeof process)))
+        return false;
+    naming_find(&check->model, check->path, check->frames, check->frame_count, naming);
+    return true;
+}
+
 static void take_drift(const struct check *check, struct record *record)
 {
     record->rule = check->drift.rule;
@@ -80,6 +93,10 @@ static bool record_load(struct check *check, const struct edge *edge)
     uint64_t hash = load_hash(check, edge);
     if (decision_of(check) != DECISION_DENY && text_was_seen(&loads_told, hash))
         return true;
+    struct naming naming;
+    bool looked = naming_look(check, edge, &naming);
+    char ref[512];
+    bool asked = check->model.revision[0] && edges_ref(check->model.id, ref);
     struct record record = {
         .event = "load",
         .decision = decision_of(check),
@@ -97,6 +114,8 @@ static bool record_load(struct check *check, const struct edge *edge)
         .parent = edge->parent[0] ? edge->parent : NULL,
         .from = edge->from[0] ? edge->from : NULL,
         .edge = edge_kind_name(edge->kind),
+        .revision = asked ? ref : NULL,
+        .naming = looked ? &naming : NULL,
         .origin = check->subject.origin,
         .frames = check->frames,
         .frame_count = check->frame_count,
@@ -220,7 +239,10 @@ bool check_conclude(struct check *check, bool fresh)
 bool check_may_be_of_model(const char *path)
 {
     struct model_identity identity;
-    return path && record_wanted() && !strstr(path, "/__pycache__/") && (model_in_hub(path, &identity) || edges_may_name(path));
+    if (!path || !record_wanted())
+        return false;
+    edges_note_ref(path);
+    return !strstr(path, "/__pycache__/") && (model_in_hub(path, &identity) || edges_may_name(path));
 }
 
 bool check_conclude_plain(struct check *check)

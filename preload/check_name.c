@@ -25,25 +25,26 @@ static bool descriptor_path(int fd, char path[PATH_MAX])
 }
 
 /* Links are not followed: `..` keeps its meaning for the kernel only. */
-void check_name(struct check *check, int dirfd, const char *path)
+bool check_name(int fd, int dirfd, const char *path, char shown[PATH_MAX], char real[PATH_MAX])
 {
     size_t used = 0;
-    descriptor_path(check->fd, check->real);
+    shown[0] = 0;
+    descriptor_path(fd, real);
     if (!path || !path[0] || !strncmp(path, "/proc/", 6) || !strncmp(path, "/dev/fd/", 8)) {
-        check->nameless = true;
-        strcpy(check->path, check->real);
-        return;
+        strcpy(shown, real);
+        return false;
     }
     if (path[0] != '/') {
         if (dirfd == AT_FDCWD) {
-            if (raw_syscall6(SYS_getcwd, (long)check->path, PATH_MAX, 0, 0, 0, 0) <= 0)
-                check->path[0] = 0;
+            if (raw_syscall6(SYS_getcwd, (long)shown, PATH_MAX, 0, 0, 0, 0) <= 0)
+                shown[0] = 0;
         } else {
-            descriptor_path(dirfd, check->path);
+            descriptor_path(dirfd, shown);
         }
-        used = append(check->path, strlen(check->path), "/");
+        used = append(shown, strlen(shown), "/");
         while (path[0] == '.' && path[1] == '/')
             path += 2;
     }
-    append(check->path, used, path);
+    append(shown, used, path);
+    return true;
 }

@@ -160,6 +160,35 @@ bool edges_may_name(const char *path)
     return names != 0 && (names & name_bit(path)) != 0;
 }
 
+/* Kept among the edges, under a key of its own. */
+static uint64_t ref_key(const char *model)
+{
+    return text_hash(text_hash(TEXT_HASH_START, "ref of "), model);
+}
+
+void edges_note_ref(const char *path)
+{
+    struct model_identity identity;
+    struct edge edge = {0};
+    if (!strstr(path, "/refs/"))
+        return;
+    model_identify(path, &identity);
+    if (!identity.hub || strncmp(identity.inside, "refs/", 5) != 0)
+        return;
+    strcpy(edge.from, identity.inside + 5);
+    remember(ref_key(identity.id), &edge);
+}
+
+bool edges_ref(const char *model, char ref[512])
+{
+    struct edge edge;
+    uint64_t key = ref_key(model);
+    if (!recall(&key, 1, &edge))
+        return false;
+    strcpy(ref, edge.from);
+    return true;
+}
+
 void edges_find(const char *path, const char *real, const struct model_identity *model, const char *reading,
                 const struct frame *frames, unsigned frame_count, struct edge *edge)
 {

@@ -27,6 +27,11 @@ void edges_note(const char *target, const char *path, const struct model_identit
 /* The same of a file that belongs to the model itself (weights beside an ONNX graph), relative to its folder. */
 void edges_note_file(const char *target, const char *path, const struct model_identity *declarer);
 
+/* A file of a hub cache's refs/ was read: the program asks for that revision ("refs/pr/3") by name. Whatever `path` is. */
+void edges_note_ref(const char *path);
+/* The revision of `model` that was asked for by name on whichever thread last; false: none. */
+bool edges_ref(const char *model, char ref[512]);
+
 /* Who led to the file at `path` (`real`: what the kernel calls it), of the model `model`? `reading`: the file that an unpickler
  * on this thread reads from, NULL for none: what it opens is its doing. Then whoever named the file or its model, then code that
  * came with a model and runs in one of `frames`. */

@@ -3,6 +3,7 @@
 #define _GNU_SOURCE
 #include "descriptors.h"
 #include "guard.h"
+#include "library.h"
 #include "raw.h"
 #include "real.h"
 #include "verdicts.h"
@@ -29,7 +30,8 @@ static bool may_map(int fd, size_t length, uint64_t offset)
 #define MMAP(name, offset_type)                                                                              \
     void *hook_##name(void *address, size_t length, int protection, int flags, int fd, offset_type offset)   \
     {                                                                                                        \
-        if (!(flags & MAP_ANONYMOUS) && fd >= 0 && !may_map(fd, length, (uint64_t)offset)) {                 \
+        if (!(flags & MAP_ANONYMOUS) && fd >= 0 &&                                                           \
+            (!may_map(fd, length, (uint64_t)offset) || ((protection & PROT_EXEC) && !library_may_map(fd)))) { \
             errno = EACCES;                                                                                  \
             return MAP_FAILED;                                                                               \
         }                                                                                                    \

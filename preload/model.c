@@ -25,7 +25,7 @@ static bool repository_name(const struct part *part, char *id, size_t size)
 {
     static const struct {
         const char *start, *id;
-    } kinds[] = {{"models--", "hf:"}, {"datasets--", "hf:datasets/"}, {"spaces--", "hf:spaces/"}};
+    } kinds[] = {{"models--", "hf:"}, {"datasets--", "hf:datasets/"}, {"spaces--", "hf:spaces/"}, {"kernels--", "hf:kernels/"}};
 
     for (size_t i = 0; i < sizeof(kinds) / sizeof(*kinds); i++) {
         size_t start = strlen(kinds[i].start);

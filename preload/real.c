@@ -4,7 +4,7 @@
 #include <dlfcn.h>
 
 struct real real;
-void *guard_real_syscall;
+void *guard_real_syscall, *guard_real_dlopen, *guard_real_dlmopen;
 
 bool real_resolve(void)
 {
@@ -23,5 +23,7 @@ bool real_resolve(void)
     } while (0);
 #include "hooks.def"
     __atomic_store_n(&guard_real_syscall, (void *)real.syscall, __ATOMIC_RELEASE);
+    __atomic_store_n(&guard_real_dlmopen, (void *)real.dlmopen, __ATOMIC_RELEASE);
+    __atomic_store_n(&guard_real_dlopen, (void *)real.dlopen, __ATOMIC_RELEASE);
     return !circular;
 }

@@ -19,8 +19,8 @@ struct real {
 #include "hooks.def"
 };
 extern struct real real;
-/* real.syscall once more, where the assembly of hook_syscall.S finds it. */
-extern void *guard_real_syscall;
+/* Some once more, where assembly finds them. */
+extern void *guard_real_syscall, *guard_real_dlopen, *guard_real_dlmopen;
 
 /* `hook_open` is exported as `open`: guard's own code cannot call a hook by accident. */
 #define HOOK(family, ret, name, params) \

@@ -97,6 +97,19 @@ static void put_stacks(struct json_out *out, const struct record *record)
     json_out_close_object(out);
 }
 
+static void put_naming(struct json_out *out, const struct naming *naming)
+{
+    if (!naming || naming->by == NAMING_NONE) {
+        json_out_null(out, "named");
+        return;
+    }
+    json_out_object(out, "named");
+    json_out_string(out, "by", naming_by_name(naming->by));
+    json_out_string(out, "file", naming->line ? naming->file : NULL);
+    json_out_number(out, "line", naming->line);
+    json_out_close_object(out);
+}
+
 static size_t compose(const struct record *record, char *buffer)
 {
     static const char *const modes[] = {"unset", "enforce", "audit", "off"};
@@ -154,6 +167,7 @@ static size_t compose(const struct record *record, char *buffer)
         json_out_null(&out, "pinned");
     json_out_string(&out, "origin", origin_name(record->origin));
     json_out_string(&out, "why", record->why);
+    put_naming(&out, record->naming);
     put_stacks(&out, record);
     json_out_close_object(&out);
     buffer[out.length] = '\n';

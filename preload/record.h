@@ -5,6 +5,7 @@
 #include "../policy/policy.h"
 #include "frames.h"
 #include "model.h"
+#include "naming.h"
 
 /* A line is cut to fit (fields are left out from the end, the JSON stays whole). One write each: with O_APPEND lines of
  * several processes do not mix on local file systems. */
@@ -25,8 +26,9 @@ struct record {
     const char *parent; /* id of the model that led to it, and the file in that which says so */
     const char *from;
     const char *edge;   /* "declared", "pickled", "observed" */
-    const char *field;  /* "depend": the config field that names the other model, and the revision */
-    const char *revision;
+    const struct naming *naming; /* who wrote the model's name down; NULL: not looked for */
+    const char *field;  /* "depend": the config field that names the other model */
+    const char *revision; /* "depend": the revision named; "load": the one asked for, when that is no commit */
     const bool *pinned; /* is that a commit, so that the other model cannot be swapped? */
     enum origin origin;
     const struct frame *frames;

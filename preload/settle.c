@@ -2,21 +2,12 @@
 
 #include "frames.h"
 #include "model.h"
+#include "place.h"
 #include "python.h"
 
-#include <stdlib.h>
 #include <string.h>
 
 #define PATH_SIZE 1024u /* longer paths are of unknown home */
-
-/* Does `path` lie in `folder`? Text only. An empty folder holds nothing. */
-static bool lies_in(const char *path, const char *folder)
-{
-    size_t length = strlen(folder);
-    while (length > 1 && folder[length - 1] == '/')
-        length--;
-    return length > 1 && strncmp(path, folder, length) == 0 && path[length] == '/';
-}
 
 /* The folder of `path` into `folder`; false when there is none or it does not fit. */
 static bool folder_of(const char *path, char folder[PATH_SIZE])
@@ -29,15 +20,6 @@ static bool folder_of(const char *path, char folder[PATH_SIZE])
     return true;
 }
 
-static bool named_site_packages(const char *folder)
-{
-    size_t length = strlen(folder);
-    while (length > 1 && folder[length - 1] == '/')
-        length--;
-    return length > 14 && (strncmp(folder + length - 14, "/site-packages", 14) == 0 ||
-                           strncmp(folder + length - 14, "/dist-packages", 14) == 0);
-}
-
 /* Is `path` in a folder for installed packages that sys.path knows? */
 static bool installed(const char *path)
 {
@@ -46,7 +28,7 @@ static bool installed(const char *path)
     ptrdiff_t count = python_is_kind(list, python->PyList_Type) ? python->PyList_Size(list) : 0;
     for (ptrdiff_t i = 0; i < count; i++) {
         const char *entry = python_text(python->PyList_GetItem(list, i));
-        if (entry != NULL && named_site_packages(entry) && lies_in(path, entry))
+        if (entry != NULL && place_site_packages(entry) && place_within(path, entry))
             return true;
     }
     return false;
@@ -73,7 +55,7 @@ static bool standard_folder(char folder[PATH_SIZE])
 static bool standard(const char *path)
 {
     char folder[PATH_SIZE];
-    return standard_folder(folder) && lies_in(path, folder) && strstr(path, "/site-packages/") == NULL &&
+    return standard_folder(folder) && place_within(path, folder) && strstr(path, "/site-packages/") == NULL &&
            strstr(path, "/dist-packages/") == NULL;
 }
 
@@ -83,7 +65,7 @@ static bool application(const char *path)
     const struct python *python = python_api();
     struct py_object *file = python_attribute(python_module("__main__"), "__file__");
     char folder[PATH_SIZE];
-    bool within = folder_of(python_text(file), folder) && lies_in(path, folder);
+    bool within = folder_of(python_text(file), folder) && place_within(path, folder);
     python_release(file);
     if (within)
         return true;
@@ -91,14 +73,7 @@ static bool application(const char *path)
     const char *first = NULL;
     if (python_is_kind(list, python->PyList_Type) && python->PyList_Size(list) > 0)
         first = python_text(python->PyList_GetItem(list, 0));
-    return first != NULL && lies_in(path, first) && !named_site_packages(first);
-}
-
-static bool temporary(const char *path)
-{
-    const char *folder = getenv("TMPDIR");
-    return lies_in(path, "/tmp") || lies_in(path, "/var/tmp") || lies_in(path, "/dev/shm") ||
-           (folder != NULL && lies_in(path, folder));
+    return first != NULL && place_within(path, first) && !place_site_packages(first);
 }
 
 /* The home of a module's file. `loaded`: the module was there before this unpickler asked for it. */
@@ -117,7 +92,7 @@ enum home settle_file(const char *path, bool loaded)
         return HOME_APP;
     if (model_in_root(path))
         return HOME_MODEL;
-    if (temporary(path))
+    if (place_temporary(path))
         return loaded ? HOME_APP : HOME_TEMPORARY;
     return HOME_APP; /* on sys.path by the user's own doing */
 }

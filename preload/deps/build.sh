@@ -15,7 +15,8 @@ AR=${AR:-ar}
 # What the caller's make was told is about guard's own objects, not about these.
 unset MAKEFLAGS MFLAGS MAKEOVERRIDES CFLAGS LDFLAGS
 flags='-O2 -g -fPIC -fvisibility=hidden -ftls-model=initial-exec -fno-plt -U_FORTIFY_SOURCE'
-flags="$flags -ffile-prefix-map=$sources=."
+# A section each, so that the linker leaves out what nobody calls: most of all the compressing halves.
+flags="$flags -ffunction-sections -fdata-sections -ffile-prefix-map=$sources=."
 log=$prefix/build.log
 : >"$log"
 
@@ -24,6 +25,15 @@ fail()
     tail -n 20 "$log" | sed 's/^/    /' >&2
     echo "guard: could not build $1; the whole log is $log" >&2
     exit 1
+}
+
+# archive LIBRARY UNIT...: what was compiled, from the present folder.
+archive()
+{
+    rm -f "$prefix/lib/$1.a"
+    library=$1
+    shift
+    $AR rcs "$prefix/lib/$library.a" "$@"
 }
 
 # Options: no _Unwind_* (they belong to libgcc_s), no lzma or core files, and none of the other faces of the library.
@@ -47,8 +57,7 @@ build_zlib()
         $CC $flags -c "$unit.c" -o "$unit.o"
         set -- "$@" "$unit.o"
     done
-    rm -f "$prefix/lib/libz.a"
-    $AR rcs "$prefix/lib/libz.a" "$@"
+    archive libz "$@"
     cp zlib.h zconf.h "$prefix/include/"
 )
 
@@ -56,12 +65,58 @@ build_cjson()
 (
     cd "$sources/cjson"
     $CC $flags -DCJSON_HIDE_SYMBOLS -c cJSON.c -o cJSON.o
-    rm -f "$prefix/lib/libcjson.a"
-    $AR rcs "$prefix/lib/libcjson.a" cJSON.o
+    archive libcjson cJSON.o
     cp cJSON.h "$prefix/include/cjson/"
 )
 
-for library in libunwind zlib cjson; do
+# What it says of itself on standard error when it finds its own state impossible, it then says to bz_internal_error.
+build_bzip2()
+(
+    cd "$sources/bzip2"
+    for unit in blocksort bzlib compress crctable decompress huffman randtable; do
+        $CC $flags -DBZ_NO_STDIO -c "$unit.c" -o "$unit.o"
+        set -- "$@" "$unit.o"
+    done
+    archive libbz2 "$@"
+    cp bzlib.h "$prefix/include/"
+)
+
+build_xz()
+(
+    cd "$sources/xz-utils"
+    ./configure --prefix="$prefix" --disable-shared --enable-static --with-pic --disable-encoders --disable-microlzma \
+        --disable-threads --disable-nls --disable-doc --disable-scripts --disable-xz --disable-xzdec --disable-lzmadec \
+        --disable-lzmainfo --disable-lzma-links CC="$CC" CFLAGS="$flags"
+    make -j2
+    make install
+)
+
+build_lz4()
+(
+    cd "$sources/lz4/lib"
+    for unit in lz4 lz4frame lz4hc xxhash; do
+        $CC $flags -DXXH_NAMESPACE=LZ4_ -DLZ4LIB_VISIBILITY= -c "$unit.c" -o "$unit.o"
+        set -- "$@" "$unit.o"
+    done
+    archive liblz4 "$@"
+    cp lz4frame.h "$prefix/include/"
+)
+
+build_zstd()
+(
+    cd "$sources/libzstd/lib"
+    for unit in common/debug common/entropy_common common/error_private common/fse_decompress common/xxhash \
+        common/zstd_common decompress/huf_decompress decompress/zstd_ddict decompress/zstd_decompress \
+        decompress/zstd_decompress_block; do
+        $CC $flags -DXXH_NAMESPACE=ZSTD_ -DZSTDLIB_VISIBLE= -DZSTDERRORLIB_VISIBLE= -DZSTD_LEGACY_SUPPORT=0 \
+            -DZSTD_DISABLE_ASM -DZSTD_TRACE=0 -DDEBUGLEVEL=0 -c "$unit.c" -o "$unit.o"
+        set -- "$@" "$unit.o"
+    done
+    archive libzstd "$@"
+    cp zstd.h zstd_errors.h "$prefix/include/"
+)
+
+for library in libunwind zlib cjson bzip2 xz lz4 zstd; do
     echo "guard: building the archive of $library"
     # A function that is tested runs without -e; a shell of its own keeps it.
     (set -e; "build_$library") >>"$log" 2>&1 &
@@ -71,7 +126,8 @@ done
 # What a binary that holds them has to carry along.
 {
     echo "guard's binaries contain code of the following projects, under their licenses."
-    for file in libunwind/COPYING zlib/LICENSE cjson/LICENSE; do
+    for file in libunwind/COPYING zlib/LICENSE cjson/LICENSE bzip2/LICENSE xz-utils/COPYING lz4/lib/LICENSE \
+        libzstd/LICENSE; do
         printf '\n==== %s ====\n\n' "${file%/*}"
         cat "$sources/$file"
     done

@@ -6,12 +6,14 @@
 Nothing here is ever loaded by a test, and what the pickles would call is `id`.
 """
 
+import bz2
 import collections
 import datetime
 import decimal
 import gzip
 import io
 import json
+import lzma
 import os
 import pathlib
 import pickle
@@ -131,6 +133,11 @@ def hdf5():
     return (block.ljust(48, b"\0") + root).ljust(2048, b"\0") + dataset.ljust(256, b"\0") + heap.ljust(4096 - 2304, b"\0")
 
 
+# What the standard library cannot write: a pickle that calls os.system("id").
+LZ4 = bytes.fromhex("04224d18684022000000000000002e22000080800263706f7369780a73797374656d0a71005802000000696471018571025271032e00000000")
+ZSTD = bytes.fromhex("28b52ffd2022110100800263706f7369780a73797374656d0a71005802000000696471018571025271032e")
+
+
 def seeds():
     call = pickle.dumps(Calls(), protocol=2)
     for protocol in range(pickle.HIGHEST_PROTOCOL + 1):
@@ -146,6 +153,14 @@ def seeds():
     yield "persistent.pkl", b"\x80\x02X\x02\x00\x00\x00idQ0Pid\n."
     yield "empty-mark.pkl", b"(id\nios\n."
     yield "empty-batch.pkl", b"\x80\x02](e}(u."
+    yield "call.bz2", bz2.compress(call)
+    yield "call.xz", lzma.compress(call)
+    yield "call.lzma", lzma.compress(call, format=lzma.FORMAT_ALONE)
+    yield "call.lz4", LZ4
+    yield "call.zst", ZSTD
+    yield "tar.xz", lzma.compress(tar({"a/model.pkl": call}, "w"))
+    for name, method in ("bzip2", zipfile.ZIP_BZIP2), ("lzma", zipfile.ZIP_LZMA):
+        yield f"torch-{name}.zip", torch_zip(call, method)
     yield "torch.zip", torch_zip(call)
     yield "torch-deflated.zip", torch_zip(call, zipfile.ZIP_DEFLATED)
     yield "zip-in-zip.zip", torch_zip(torch_zip(call))

@@ -8,10 +8,16 @@
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
+/* Windows of decompressors can be gigabytes; running out of memory is a way through the code as well. */
+#define MEMORY_MAX ((size_t)64 << 20)
+
 static void *fuzz_take(void *context, size_t bytes)
 {
-    *(size_t *)context += bytes;
-    return calloc(1, bytes);
+    size_t *taken = context;
+    void *pointer = bytes <= MEMORY_MAX - *taken ? calloc(1, bytes) : NULL;
+    if (pointer)
+        *taken += bytes;
+    return pointer;
 }
 
 static void fuzz_give(void *context, void *pointer, size_t bytes)

@@ -3,7 +3,7 @@
  *     driver SITUATION SYMBOL FILE
  *
  * prints "denied" (failed with EACCES), "bytes" (the file's first byte came through), "errno N", or "leak" when a descriptor
- * was left open. SITUATION: plain, thread, fork, vfork, constructor (of an independent library, in driver_early.c). The symbol
+ * was left open. For a library "bytes" means that it was loaded. SITUATION: plain, thread, fork, vfork, constructor (of an independent library, in driver_early.c). The symbol
  * OrtGetApiBase makes this a process that runs models. */
 #define _GNU_SOURCE
 #include <dirent.h>
@@ -143,10 +143,25 @@ static int try_descriptor(const char *name, const char *path)
     return result;
 }
 
+/* The loader's error stands for errno. */
+static int try_library(const char *name, const char *path)
+{
+    void *library = !strcmp(name, "dlmopen") ? ((void *(*)(Lmid_t, const char *, int))find(name))(LM_ID_BASE, path, RTLD_NOW)
+                                             : ((void *(*)(const char *, int))find(name))(path, RTLD_NOW);
+    const char *error = library ? NULL : dlerror();
+    if (!library)
+        errno = error && !strncmp(error, "guard: denied ", 14) ? EACCES : ENOEXEC;
+    else
+        dlclose(library);
+    return library ? 0 : -1;
+}
+
 static const char *symbol_name, *file_name;
 
 static int attempt(void)
 {
+    if (!strcmp(symbol_name, "dlopen") || !strcmp(symbol_name, "dlmopen"))
+        return try_library(symbol_name, file_name);
     if (strstr(symbol_name, "fopen") || strstr(symbol_name, "fdopen") || strstr(symbol_name, "freopen"))
         return try_stream(symbol_name, file_name);
     if (strstr(symbol_name, "open") || strstr(symbol_name, "creat") || !strcmp(symbol_name, "syscall"))

@@ -202,9 +202,12 @@ def test_npy_and_npz(tmp_path):
 def test_npz_that_cannot_be_read(tmp_path):
     buffer = io.BytesIO()
     np.save(buffer, np.array([Payload()], dtype=object))
-    with zipfile.ZipFile(tmp_path / "bzip2.npz", "w", zipfile.ZIP_BZIP2) as archive:
+    with zipfile.ZipFile(tmp_path / "deflate64.npz", "w") as archive:
         archive.writestr("a.npy", buffer.getvalue())
-    result = scan(tmp_path / "bzip2.npz")[0]
+    data = bytearray((tmp_path / "deflate64.npz").read_bytes())
+    data[8] = data[data.index(b"PK\1\2") + 10] = 9
+    (tmp_path / "deflate64.npz").write_bytes(data)
+    result = scan(tmp_path / "deflate64.npz")[0]
     assert result["verdict"] == "deny" and "zip-method" in said(result, "opaque")
 
 

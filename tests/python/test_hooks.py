@@ -13,6 +13,7 @@ ROWS = re.findall(r"^(?:HOOK|MAYBE)\((\w+), [^,]+, (\w+), ", (ROOT / "preload" /
 # open_by_handle_at needs CAP_DAC_READ_SEARCH and a handle; openat2 is in no released libc that this runs on.
 UNCALLED = {"open_by_handle_at", "openat2"}
 READERS = [name for family, name in ROWS if family in ("open", "read", "map") and name not in UNCALLED]
+LOADERS = [name for family, name in ROWS if family == "native"]
 STARTERS = [name for family, name in ROWS if family == "exec"]
 
 
@@ -42,7 +43,7 @@ def drive(folder, situation, symbol, file, preload=(LIBRARY,), **environment):
 
 
 def test_table_is_read():
-    assert len(READERS) > 30 and len(STARTERS) == 14
+    assert len(READERS) > 30 and len(STARTERS) == 14 and len(LOADERS) == 2
 
 
 @pytest.mark.parametrize("symbol", READERS)
@@ -58,6 +59,23 @@ def test_symbol(folder, symbol):
         assert drive(folder, "plain", symbol, file) == ("bytes", "")
     assert drive(folder, "plain", symbol, "poisoned.pkl", GUARD_MODE="audit")[0] == "bytes"
     assert drive(folder, "plain", symbol, "poisoned.pkl", GUARD_MODE="off") == ("bytes", "")
+
+
+@pytest.mark.parametrize("symbol", LOADERS)
+def test_symbol_that_loads_native_code(folder, symbol):
+    model = folder / "model"
+    model.mkdir(exist_ok=True)
+    (model / "model.safetensors").touch()
+    for library in (model / "libown.so", folder / "libown.so"):
+        library.write_bytes((folder / "libearly.so").read_bytes())
+    for situation in ("plain", "thread", "fork"):
+        assert drive(folder, situation, symbol, "model/libown.so", preload=())[0] == "bytes"
+        said, lines = drive(folder, situation, symbol, "model/libown.so")
+        assert said == "denied" and "model/libown.so: loads native code" in lines, situation
+        assert drive(folder, situation, symbol, "libown.so") == ("bytes", "")
+    assert drive(folder, "plain", symbol, "model/libown.so", GUARD_MODE="audit")[0] == "bytes"
+    assert drive(folder, "plain", symbol, "model/libown.so", GUARD_MODE="off") == ("bytes", "")
+    assert drive(folder, "plain", symbol, "no such/lib.so")[0] == "errno 8"
 
 
 def test_hooks_before_our_constructor(folder):

@@ -1,10 +1,11 @@
 /* Prints what the analyzer says of files: a line "kind TAB name TAB alias TAB arguments TAB via@position TAB format TAB member
  * TAB offset TAB detail" an effect, "-" for what there is none of; then "status TAB formats". A blank line between files.
  *
- *   effects_dump [-q] [-s] [-m] [-r] FILE...
+ *   effects_dump [-q] [-s] [-m] [-r] [-j] FILE...
  *     -q  print the status only        -s  answer SCAN_SETTLED to every effect
- *     -m  print the peak of memory     -r  the file lies in a model root */
-#include "../../analyzer/scan.h"
+ *     -m  print the peak of memory     -r  the file lies in a model root
+ *     -j  print what the built-in policy decides of each effect at rest: TAB decision TAB rule */
+#include "../../policy/policy.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -17,6 +18,7 @@
 
 static bool quiet, settle, model_root, show_memory;
 static size_t memory_now, memory_peak;
+static struct policy *policy;
 
 static void *take(void *context, size_t bytes)
 {
@@ -48,6 +50,15 @@ static ssize_t file_pread(void *context, void *buffer, size_t length, uint64_t o
 
 static const char *shown(const char *text) { return text && *text ? text : "-"; }
 
+static void print_judgement(const struct effect *effect)
+{
+    const struct subject subject = {.effect = effect, .moment = MOMENT_REST};
+    struct judgement judgement;
+
+    policy_judge(policy, &subject, &judgement);
+    printf("\t%s\t%s", decision_name(judgement.decision), judgement.rule);
+}
+
 static enum scan_answer print_effect(void *context, const struct effect *effect)
 {
     char arguments[4096];
@@ -62,8 +73,11 @@ static enum scan_answer print_effect(void *context, const struct effect *effect)
             printf("%s@%u", effect->via, effect->position);
         else
             putchar('-');
-        printf("\t%s\t%s\t%llu\t%s\n", shown(effect->format), shown(effect->member), (unsigned long long)effect->offset,
+        printf("\t%s\t%s\t%llu\t%s", shown(effect->format), shown(effect->member), (unsigned long long)effect->offset,
                shown(effect->detail));
+        if (policy)
+            print_judgement(effect);
+        putchar('\n');
     }
     return settle ? SCAN_SETTLED : SCAN_GO_ON;
 }
@@ -106,17 +120,21 @@ static int file_dump(const char *path)
 
 int main(int count, char **arguments)
 {
+    struct policy_fault fault;
     int failed = 0, option;
 
-    while ((option = getopt(count, arguments, "qsmr")) != -1) {
+    while ((option = getopt(count, arguments, "qsmrj")) != -1) {
         quiet |= option == 'q';
         settle |= option == 's';
         show_memory |= option == 'm';
         model_root |= option == 'r';
-        if (option == '?')
+        if (option == 'j' && !policy)
+            policy = policy_load(NULL, 0, &fault);
+        if (option == '?' || (option == 'j' && !policy))
             return 2;
     }
     for (; optind < count; optind++)
         failed |= file_dump(arguments[optind]);
+    policy_free(policy);
     return failed;
 }

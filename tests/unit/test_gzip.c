@@ -108,11 +108,11 @@ static void test_damage(void)
     built_deflate(&packed, pickle.data, pickle.length, GZIP);
     scan_bytes(packed.data, packed.length / 2, &scanned);
     unit_ok(scanned_has(&scanned, "call", "", NULL), "a payload before a cut counts");
-    unit_ok(scanned_has(&scanned, "malformed", "deflate-truncated", NULL), "and the cut is told");
+    unit_ok(scanned_has(&scanned, "malformed", "packed-truncated", NULL), "and the cut is told");
     packed.data[packed.length - 6] ^= 1;
     scan_bytes(packed.data, packed.length, &scanned);
     unit_ok(scanned_has(&scanned, "call", "", NULL), "a payload before a wrong checksum counts");
-    unit_ok(scanned_has(&scanned, "malformed", "deflate-damaged", NULL), "and that is told");
+    unit_ok(scanned_has(&scanned, "malformed", "packed-damaged", NULL), "and that is told");
     built_free(&pickle);
     built_free(&packed);
 }
@@ -133,7 +133,7 @@ static void test_bomb(void)
         built_add(&packed, once.data, once.length);
     built_deflate(&packed, pickle_calls + 2, pickle_calls_length - 2, GZIP);
     scan_bytes(packed.data, packed.length, &scanned);
-    unit_ok(scanned_has(&scanned, "opaque", "inflate-limit", NULL), "more than a gigabyte: opaque, not clean");
+    unit_ok(scanned_has(&scanned, "opaque", "unpack-limit", NULL), "more than a gigabyte: opaque, not clean");
     unit_ok(scanned.kept == 0 && scanned.peak < (8u << 20), "in %zu bytes of memory", scanned.peak);
     built_free(&megabyte);
     built_free(&once);

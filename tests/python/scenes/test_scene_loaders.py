@@ -1,17 +1,21 @@
 """Every way into an unpickler, and TorchScript: a poisoned file is denied, its clean twin loads."""
 import base64
+import bz2
 import gzip
 import io
+import lzma
 import pickle
 
+import lz4.frame
 import pytest
+import zstandard
 
 from conftest import AttackCases, BenignCases, function_name
 from make_models import make_script_module, payload, payload_bytes
 
 PRELUDE = """
     import base64, io, pickle, warnings
-    import joblib, numpy, pandas, torch
+    import joblib, lz4.frame, numpy, pandas, torch
     warnings.simplefilter("ignore")
 """
 
@@ -38,9 +42,17 @@ LOADS = {
     "joblib.load of gzip": ("joblib_gzip", "joblib.load(FILE)"),
     "joblib.load of bz2": ("joblib_bz2", "joblib.load(FILE)"),
     "joblib.load of xz": ("joblib_xz", "joblib.load(FILE)"),
+    "joblib.load of lzma": ("joblib_lzma", "joblib.load(FILE)"),
+    "joblib.load of lz4": ("joblib_lz4", "joblib.load(FILE)"),
     "pandas.read_pickle": ("pickle", "pandas.read_pickle(FILE)"),
     "pandas.read_pickle of gz": ("pickle_gz", "pandas.read_pickle(FILE, compression='gzip')"),
+    "pandas.read_pickle of bz2": ("pickle_bz2", "pandas.read_pickle(FILE, compression='bz2')"),
+    "pandas.read_pickle of xz": ("pickle_xz", "pandas.read_pickle(FILE, compression='xz')"),
+    "pandas.read_pickle of zstd": ("pickle_zstd", "pandas.read_pickle(FILE, compression='zstd')"),
+    "pickle.load of lz4": ("pickle_lz4", "pickle.load(lz4.frame.open(FILE))"),
 }
+COMPRESSED = {"pickle_gz": gzip.compress, "pickle_bz2": bz2.compress, "pickle_xz": lzma.compress,
+              "pickle_zstd": zstandard.compress, "pickle_lz4": lz4.frame.compress}
 NATIVE = {"torch.jit.load", "torch.load of TorchScript"}
 
 
@@ -61,8 +73,8 @@ def write_file(kind, path, hook, script_marker=None):
         make_script_module(path, script_marker)
     elif kind in ("pickle", "pickle0"):
         path.write_bytes(pickle.dumps({"weights": [1.0], "hook": hook}, 0 if kind == "pickle0" else 4))
-    elif kind == "pickle_gz":
-        path.write_bytes(gzip.compress(pickle.dumps({"weights": [1.0], "hook": hook})))
+    elif kind in COMPRESSED:
+        path.write_bytes(COMPRESSED[kind](pickle.dumps({"weights": [1.0], "hook": hook})))
     elif kind in ("npy", "npz"):
         with open(path, "wb") as file:
             numpy.save(file, objects) if kind == "npy" else numpy.savez(file, weights=objects)

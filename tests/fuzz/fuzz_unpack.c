@@ -1,7 +1,7 @@
 /* Fuzzes reading a compressed source in any order: it gives the bytes that reading it forward gives, keeps no memory, and
- * stays within the budget. The first byte chooses the wrapping and the next seven the order; the rest is the packed data. */
+ * stays within the budget. The first byte chooses the codec and the next seven the order; the rest is the packed data. */
 #include "../../analyzer/arena.h"
-#include "../../analyzer/inflate.h"
+#include "../../analyzer/unpack.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -9,12 +9,17 @@
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 #define HEAD 8u
-#define FORWARD_MAX (1u << 20) /* inflated bytes that are compared; bombs teach nothing here */
+#define FORWARD_MAX (1u << 20) /* unpacked bytes that are compared; bombs teach nothing here */
+
+#define MEMORY_MAX ((size_t)256 << 20)
 
 static void *take(void *context, size_t bytes)
 {
-    *(size_t *)context += bytes;
-    return calloc(1, bytes);
+    size_t *taken = context;
+    void *pointer = bytes <= MEMORY_MAX - *taken ? calloc(1, bytes) : NULL;
+    if (pointer)
+        *taken += bytes;
+    return pointer;
 }
 
 static void give(void *context, void *pointer, size_t bytes)
@@ -30,11 +35,11 @@ struct run {
     struct scan scan;
     struct source_memory memory;
     struct source packed, content;
-    struct inflater inflater;
+    struct unpacker unpacker;
     size_t taken;
 };
 
-static void run_open(struct run *run, const uint8_t *data, size_t size, enum inflate_wrap wrap)
+static void run_open(struct run *run, const uint8_t *data, size_t size, const struct codec *codec)
 {
     memset(run, 0, sizeof *run);
     run->request.memory = (struct scan_memory){.take = take, .give = give, .context = &run->taken};
@@ -42,14 +47,14 @@ static void run_open(struct run *run, const uint8_t *data, size_t size, enum inf
     run->scan = (struct scan){.request = &run->request, .result = &run->result, .arena = &run->arena};
     run->memory = (struct source_memory){data, size};
     run->packed = source_from_memory(&run->memory);
-    if (!inflate_open(&run->inflater, &run->scan, &run->packed, 0, size, wrap))
+    if (!unpack_open(&run->unpacker, &run->scan, &run->packed, 0, size, codec))
         abort();
-    run->content = inflate_source(&run->inflater, SOURCE_SIZE_UNKNOWN);
+    run->content = unpack_source(&run->unpacker, SOURCE_SIZE_UNKNOWN);
 }
 
 static void run_close(struct run *run)
 {
-    inflate_close(&run->inflater);
+    unpack_close(&run->unpacker);
     arena_close(&run->arena);
     if (run->taken != 0)
         abort();
@@ -57,12 +62,14 @@ static void run_close(struct run *run)
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
+    static const struct codec *const codecs[] = {&codec_deflate, &codec_zlib, &codec_gzip, &codec_bzip2,
+                                                 &codec_xz, &codec_lz4, &codec_zstd};
     static uint8_t forward[FORWARD_MAX], again[FORWARD_MAX];
     struct run run;
     if (size < HEAD)
         return 0;
-    enum inflate_wrap wrap = data[0] % 3 == 0 ? INFLATE_RAW : data[0] % 3 == 1 ? INFLATE_ZLIB : INFLATE_GZIP;
-    run_open(&run, data + HEAD, size - HEAD, wrap);
+    const struct codec *codec = codecs[data[0] % (sizeof codecs / sizeof *codecs)];
+    run_open(&run, data + HEAD, size - HEAD, codec);
     ssize_t length = source_read(&run.content, forward, sizeof forward, 0);
     run_close(&run);
     if (length < 0)
@@ -71,7 +78,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     uint64_t dice;
     memcpy(&dice, data, sizeof dice);
     dice |= 1;
-    run_open(&run, data + HEAD, size - HEAD, wrap);
+    run_open(&run, data + HEAD, size - HEAD, codec);
     for (unsigned i = 0; i < 20; i++) {
         dice ^= dice << 13;
         dice ^= dice >> 7;

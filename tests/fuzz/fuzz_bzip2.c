@@ -1,0 +1,2 @@
+#define FUZZED format_bzip2
+#include "one_format.h"

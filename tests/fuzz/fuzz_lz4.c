@@ -1,0 +1,2 @@
+#define FUZZED format_lz4
+#include "one_format.h"

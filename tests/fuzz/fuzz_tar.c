@@ -1,0 +1,2 @@
+#define FUZZED format_tar
+#include "one_format.h"

@@ -1,0 +1,2 @@
+#define FUZZED format_xz
+#include "one_format.h"

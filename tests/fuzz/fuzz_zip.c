@@ -1,0 +1,2 @@
+#define FUZZED format_zip
+#include "one_format.h"

@@ -1,0 +1,2 @@
+#define FUZZED format_zstd
+#include "one_format.h"
