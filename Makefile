@@ -62,7 +62,7 @@ LIBS = $(LIBUNWIND) $(ARCHIVES) $(SHARED) -l:libcrypto.a
 ANALYZER := $(wildcard analyzer/*.c analyzer/*/*.c)
 POLICY := $(wildcard policy/*.c policy/*/*.c policy/*.S)
 PRELOAD := $(wildcard preload/*.c preload/*.S)
-COMMAND := $(wildcard preload/command/*.c)
+COMMAND := $(wildcard preload/command/*.c preload/command/*.S)
 objects = $(patsubst %,$O/%.o,$(basename $(1)))
 LIBRARY_OBJECTS := $(call objects,$(PRELOAD) $(POLICY) $(ANALYZER))
 COMMAND_OBJECTS := $(call objects,$(COMMAND))
@@ -120,6 +120,7 @@ $O/%.o: %.S $O/flags $(THIRD_STAMP)
 
 # .incbin leaves no trace in dependency files.
 $(call objects,$(wildcard policy/*.S)): $(wildcard policy/*.json)
+$(call objects,$(wildcard preload/command/*.S)): $(wildcard preload/command/*.html)
 
 # One line a row of the table: "HOOK name" or "SKIP name".
 $O/hooks.txt: preload/hooks.def $O/flags | $(STAMPS)/compiler
@@ -166,6 +167,12 @@ $(STAMPS)/venv: tests/requirements.txt tests/tools/venv.sh
 	$Q./preload/deps/packages.sh gcc:gcc g++:g++ /usr/include/stdio.h:libc6-dev \
 	    /etc/ssl/certs/ca-certificates.crt:ca-certificates
 	$Q./tests/tools/venv.sh $B/venv tests/requirements.txt
+	$Qtouch $@
+
+# The report's page is opened in a browser, and what programs open is seen by strace.
+$(STAMPS)/tools: preload/deps/packages.sh Makefile
+	$Qmkdir -p $(@D)
+	$Q./preload/deps/packages.sh strace:strace chromium:chromium chromedriver:chromium-driver
 	$Qtouch $@
 
 # $(call variant,FOLDER,COMPILER,FLAGS): objects and archive of the library once more, under build/FOLDER.
@@ -226,7 +233,7 @@ $B/corpus/stamp: tests/fuzz/make_corpus.py
 	$Qpython3 tests/fuzz/make_corpus.py $(@D)
 	$Qtouch $@
 
-check: all $(UNIT_TESTS) $B/effects_dump $(STAMPS)/venv
+check: all $(UNIT_TESTS) $B/effects_dump $(STAMPS)/venv $(STAMPS)/tools
 	$Q$(RUN) --pytest tests/python tests/unit/check_layers.sh tests/unit/check_symbols.py $(UNIT_TESTS)
 check-layers: all
 	$Qtests/unit/check_layers.sh
@@ -234,7 +241,7 @@ check-symbols: all $(STAMPS)/venv
 	$Q$(PYTHON) tests/unit/check_symbols.py
 check-unit: $(UNIT_TESTS) $(STAMPS)/venv
 	$Q$(RUN) $(UNIT_TESTS)
-check-python: all $B/effects_dump $(STAMPS)/venv
+check-python: all $B/effects_dump $(STAMPS)/venv $(STAMPS)/tools
 	$Q$(RUN) --pytest tests/python
 check-asan: $(UNIT_TESTS:$B/unit/%=$B/asan/%) $(FUZZERS:%=$B/asan/damage_%) $B/corpus/stamp $(STAMPS)/venv
 	$Q$(RUN) $(UNIT_TESTS:$B/unit/%=$B/asan/%) $(FUZZERS:%=$B/asan/damage_%)

@@ -92,11 +92,12 @@ bool policy_log_required(const struct policy *policy);
 /* Does the code in the source file `path` start threads that serve the whole program, whoever happens to need them first? */
 bool policy_is_service_file(const struct policy *policy, const char *path);
 
-/* Facts about frameworks that the live ring needs, kept as data in default.json: which modules... */
+/* Facts about frameworks that the live ring and the report need, kept as data in default.json: which modules... */
 enum module_list {
     MODULES_IPC,       /* ...unpickle bytes from a pipe as talk between the program's own processes */
     MODULES_EXCHANGES, /* ...unpickle what their own program or cluster pickled, through whatever it came */
     MODULES_WRAPPERS,  /* ...are an unpickler around Python's, called by whoever unpickles */
+    MODULES_LOADERS,   /* ...load the models that their callers name ("transformers") */
     MODULES_CACHES     /* ...read back caches that libraries write for themselves */
 };
 bool policy_lists_module(const struct policy *policy, enum module_list list, const char *module);

@@ -10,6 +10,7 @@
 /* One verb each: argv[0] is the verb. They return the exit status. */
 int command_run(int argc, char **argv);
 int command_scan(int argc, char **argv);
+int command_report(int argc, char **argv);
 int command_policy(int argc, char **argv);
 int command_lock(int argc, char **argv);
 

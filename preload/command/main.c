@@ -13,6 +13,7 @@ static const struct {
 } verbs[] = {
     {"run", command_run},
     {"scan", command_scan},
+    {"report", command_report},
     {"lock", command_lock},
     {"policy", command_policy},
 };
@@ -23,6 +24,7 @@ static const char help[] = "Usage: guard VERB [OPTION...] [ARGUMENT...]\n"
                            "\n"
                            "  run [OPTION...] -- COMMAND...   start a program under the guard\n"
                            "  scan [OPTION...] PATH...        judge files at rest, folders recursively\n"
+                           "  report [OPTION...] LOG...       show what was loaded by whom, from the records of runs\n"
                            "  lock [OPTION...] LOG... -o FILE writes down what was loaded, to be held to\n"
                            "  policy VERB ...                 show, check, explain or extend a policy\n"
                            "\n"
