@@ -42,8 +42,13 @@
 #define LIMIT_PICKLE_STEPS 4096u
 /* Pickled bytes handed to calls and found to be models themselves, in one stream. */
 #define LIMIT_PICKLE_NESTED (64u << 10)
-/* Garbage after STOP that is searched for a further pickle. Whoever loads several finds them one behind another. */
-#define LIMIT_PICKLE_GAP (1u << 20)
+/* Other bytes behind a pickle that are searched for a further one; it takes a second or less. Behind what may well be text,
+ * as it only began like a pickle, a thousandth of that. */
+#define LIMIT_PICKLE_GAP (1u << 30)
+#define LIMIT_PICKLE_GAP_TEXT (1u << 20)
+/* Opcodes executed, all in all, of what began like a pickle among other bytes and proved to be none. Of random bytes few
+ * begin so, and those end after a handful. */
+#define LIMIT_PICKLE_DOUBTS (16u << 20)
 /* Members of one archive; the largest sharded torch checkpoints have some 10,000 storages. */
 #define LIMIT_MEMBERS 1000000u
 /* The header of one .npy: numpy reads 10,000 bytes unless told to trust the file; a type with 10,000 fields takes 400 KB. */

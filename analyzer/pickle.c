@@ -51,35 +51,64 @@ static bool stream_begins(struct machine *machine, bool proto_only)
            BID_RUN;
 }
 
-/* Moves to the next pickle behind what is none: right here, behind zeros or white space, or anywhere near with PROTO. */
-static bool stream_next(struct machine *machine)
+/* The search for further pickles behind the first. */
+struct search {
+    uint64_t passed;   /* bytes that are none */
+    uint64_t wasted;   /* steps in what began like one */
+    bool model;        /* something was found: what is not searched must be said */
+    bool certain;      /* the first stream had PROTO */
+};
+
+static bool search_over(const struct search *search)
+{
+    return search->passed > (search->model || search->certain ? LIMIT_PICKLE_GAP : LIMIT_PICKLE_GAP_TEXT) ||
+           search->wasted > LIMIT_PICKLE_DOUBTS;
+}
+
+static size_t blanks(const unsigned char *bytes, size_t length)
+{
+    size_t count = 0;
+
+    /* Holes of sparse files are passed at the speed of memory. */
+    if (length > 1 && bytes[0] == 0 && memcmp(bytes, bytes + 1, length - 1) == 0)
+        return length;
+    while (count < length && (bytes[count] == 0 || bytes[count] == '\n' || bytes[count] == '\r' || bytes[count] == ' '))
+        count++;
+    return count;
+}
+
+/* Moves to the next pickle behind what is none: right here, behind zeros or white space, or anywhere with PROTO. */
+static bool stream_next(struct machine *machine, struct search *search, bool blank)
 {
     struct reader *reader = &machine->reader;
-    uint64_t gap_end = reader->end - reader->position < LIMIT_PICKLE_GAP ? reader->end : reader->position + LIMIT_PICKLE_GAP;
-    bool blank = true;
 
-    while (reader->position < gap_end) {
-        size_t length;
-        const unsigned char *bytes, *proto;
+    while (!search_over(search)) {
+        size_t length, skip;
+        const unsigned char *bytes = reader_rest(reader, SCAN_HEAD, &length), *proto;
 
-        if (stream_begins(machine, !blank))
-            return true;
-        bytes = reader_rest(reader, SCAN_HEAD, &length);
         if (!bytes)
             return false;
-        blank &= bytes[0] == 0 || bytes[0] == '\n' || bytes[0] == '\r' || bytes[0] == ' ';
-        if (blank) {
-            reader->position++;
-            continue;
+        skip = blank ? blanks(bytes, length) : 0;
+        if (skip == 0) {
+            machine->doubtful = !blank;
+            if (stream_begins(machine, !blank))
+                return true;
+            blank = false;
+            bytes = reader_rest(reader, SCAN_HEAD, &length);
+            proto = bytes && length > 1 ? memchr(bytes + 1, OP_PROTO, length - 1) : NULL;
+            skip = proto ? (size_t)(proto - bytes) : length;
         }
-        proto = length > 1 ? memchr(bytes + 1, OP_PROTO, length - 1) : NULL;
-        reader->position += proto ? (size_t)(proto - bytes) : length;
+        search->passed += skip;
+        if (!reader_skip(reader, skip))
+            return false;
     }
+    if (search->model)
+        scan_opaque(machine->scan, format, "pickle-gap", reader->position, "not all that follows is searched for another pickle");
     return false;
 }
 
 /* The other reading of a stream in which a field crosses the end of a frame. Leaves the reader where it was. */
-static bool stream_run_cut(struct machine *machine, uint64_t start)
+static void stream_run_cut(struct machine *machine, uint64_t start)
 {
     uint64_t behind = machine->reader.position;
 
@@ -88,31 +117,65 @@ static bool stream_run_cut(struct machine *machine, uint64_t start)
     machine_end(machine, machine_run(machine));
     machine->cutting = false;
     machine->reader.position = behind;
-    return machine->confirmed;
+}
+
+/* One stream and what is wrong with it. */
+static enum stream_end stream_run(struct machine *machine)
+{
+    uint64_t start = machine->reader.position;
+    enum stream_end end = machine_run(machine);
+
+    machine_end(machine, end);
+    if (machine->frames_cut && !machine->scan->stopped)
+        stream_run_cut(machine, start);
+    return end;
+}
+
+/* What follows the first stream: whoever loads several finds them one behind another, or knows where. */
+static void streams_behind(struct machine *machine, struct search *search)
+{
+    bool blank = true;
+
+    while (!machine->scan->stopped && stream_next(machine, search, blank)) {
+        uint64_t start = machine->reader.position, steps = machine->steps;
+        enum stream_end end = stream_run(machine);
+
+        search->model |= machine->found;
+        blank = end == STREAM_STOPPED;
+        if (blank)
+            continue;
+        if (!machine->doubtful || machine->confirmed || end == STREAM_LIMIT)
+            return;
+        search->wasted += machine->steps - steps;
+        machine->reader.position = start + 1;
+    }
+}
+
+/* The streams of old PyTorch. False: there are fewer of them, and something else follows. */
+static bool legacy_run(struct machine *machine)
+{
+    unsigned count = 1;
+
+    scan_is(machine->scan, "torch-legacy");
+    while (!machine->scan->stopped && stream_begins(machine, count >= LEGACY_STREAMS)) {
+        if (stream_run(machine) != STREAM_STOPPED)
+            return true;
+        count++;
+    }
+    return count >= LEGACY_STREAMS;
 }
 
 static bool streams_run(struct machine *machine)
 {
-    bool any = false, legacy = false;
-    unsigned count = 0;
+    enum stream_end end = stream_run(machine);
+    struct search search = {.model = machine->found || end == STREAM_LIMIT, .certain = machine->certain};
 
-    do {
-        uint64_t start = machine->reader.position;
-        enum stream_end end = machine_run(machine);
+    bool legacy = end == STREAM_STOPPED && legacy_magic(machine, 0) && legacy_run(machine);
 
-        machine_end(machine, end);
-        any |= machine->confirmed || end == STREAM_LIMIT;
-        if (machine->frames_cut && !machine->scan->stopped)
-            any |= stream_run_cut(machine, start);
-        if (end != STREAM_STOPPED)
-            break;
-        if (count++ == 0 && legacy_magic(machine, start)) {
-            legacy = true;
-            scan_is(machine->scan, "torch-legacy");
-        }
-    } while (!machine->scan->stopped &&
-             (legacy && count >= LEGACY_STREAMS ? stream_begins(machine, true) : stream_next(machine)));
-    return any;
+    search.model |= machine->found;
+    if (end == STREAM_STOPPED && !legacy)
+        streams_behind(machine, &search);
+    return search.model;
 }
 
 static bool run(struct scan *scan, const struct source *source)

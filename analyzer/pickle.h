@@ -164,13 +164,16 @@ struct machine {
     uint64_t frame_end;   /* UINT64_MAX outside frames */
     unsigned protocol;
     bool certain;         /* PROTO was seen: this is a pickle */
+    bool doubtful;        /* found among other bytes, where chance writes PROTO too: counts once it names and acts, or stops */
     bool confirmed;       /* it named something (with PROTO) or did something: effects are reported */
+    bool found;           /* some stream of the file was */
     bool named;
     bool frames_differ;   /* Python's unpickler reads the frames otherwise than C's */
     bool frames_cut;      /* a field crosses the end of a frame */
     bool cutting;         /* execute as C's unpickler does when it reads from a file: the part of such a field that lies
                              within the frame is dropped */
     uint32_t stream;      /* number of this stream in the file */
+    uint64_t steps;       /* opcodes executed, all streams together */
     unsigned nesting;     /* of pickles that joblib puts inline */
 
     word *stack;

@@ -104,6 +104,9 @@ enum stream_end op_extension(struct machine *machine, uint32_t code)
     size_t length = 10;
     uint32_t found;
 
+    /* Both unpicklers raise unless the program has registered the code, and of random bytes many read so. */
+    if (machine->doubtful)
+        return STREAM_INVALID;
     do
         name[--at] = (char)('0' + code % 10);
     while (code /= 10);

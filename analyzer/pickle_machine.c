@@ -162,8 +162,8 @@ static enum stream_end op_proto(struct machine *machine, unsigned protocol)
     if (protocol > PICKLE_PROTOCOL_MAX)
         return STREAM_INVALID;
     machine->protocol = protocol;
-    machine->certain = true;
-    if (machine->named)
+    machine->certain = !machine->doubtful;
+    if (machine->certain && machine->named)
         machine_confirm(machine);
     return STREAM_GOES_ON;
 }
@@ -360,6 +360,7 @@ enum stream_end machine_run(struct machine *machine)
             end = STREAM_TRUNCATED;
             break;
         }
+        machine->steps++;
         if (machine->offset >= PLACE_MAX)
             return limit_reached(machine, "pickle-size-limit", "larger than any file");
         end = op_execute(machine, op, fixed);

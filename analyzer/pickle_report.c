@@ -27,8 +27,10 @@ bool machine_confirm(struct machine *machine)
 {
     size_t i;
 
+    if (machine->doubtful && !machine->named)
+        return false;
     if (!machine->confirmed && !machine->scan->stopped) {
-        machine->confirmed = true;
+        machine->confirmed = machine->found = true;
         scan_is(machine->scan, format);
         for (i = 0; i < machine->name_count && !machine->scan->stopped; i++)
             if (!machine->names[i].reported && machine->names[i].stream == machine->stream)
