@@ -114,7 +114,8 @@ enum role {
     ROLE_LOOKUP,        /* type, logging.getLogger: gives back what was there before; the stream did not make it */
     ROLE_PARTIAL,       /* functools.partial */
     ROLE_DTYPE,         /* numpy.dtype */
-    ROLE_ARRAY          /* joblib.numpy_pickle.NumpyArrayWrapper */
+    ROLE_ARRAY,         /* joblib.numpy_pickle.NumpyArrayWrapper */
+    ROLE_COMPANION      /* what joblib before 0.10 put for an array that is in a file beside the pickle */
 };
 
 /* Items of tuples; the oldest are overwritten when it is full. */
@@ -320,6 +321,8 @@ word call_persistent(struct machine *machine, word id);
 /* pickle_joblib.c */
 void joblib_dtype_made(struct machine *machine, word object, const word *arguments, size_t count);
 void joblib_dtype_state(struct machine *machine, word object, word state);
+/* BUILD of an array that is in a file beside the pickle. */
+void joblib_companion(struct machine *machine, word state);
 /* After BUILD of joblib's wrapper with `state`: reads over the array that follows. */
 enum stream_end joblib_array(struct machine *machine, word state);
 

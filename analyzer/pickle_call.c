@@ -291,6 +291,8 @@ void call_build(struct machine *machine, word target, word state)
         joblib_dtype_state(machine, target, state);
     if (class && class->role == ROLE_PARTIAL)
         value_insert(machine, target, &state, 1, false);
+    if (class && class->role == ROLE_COMPANION)
+        joblib_companion(machine, state);
     /* Names in a state are data, and so are bytes in a dict; what __setstate__ is handed as bytes may be a pickle. */
     if (!class || !(class->settled & 1u << EFFECT_CREATE))
         report_state(machine, target, state);

@@ -167,6 +167,27 @@ static bool bytes_run(struct machine *machine)
     return bytes && pickle_walk_acts(bytes, length < SCAN_HEAD ? length : SCAN_HEAD);
 }
 
+/* numpy.load(os.path.join(FOLDER, filename), allow_pickle=True), whose file is judged when it is opened. */
+void joblib_companion(struct machine *machine, word state)
+{
+    struct arena_mark mark = arena_mark(machine->scan->arena);
+    struct effect effect = {.kind = EFFECT_READ, .offset = machine->offset, .detail = "an array in a file of its own"};
+    size_t count = 0, i;
+    bool whole = false;
+    const word *items = word_tag(state) == TAG_DICT ? container_items(machine, state, &count, &whole) : NULL;
+    struct text text;
+
+    scan_is(machine->scan, format);
+    for (i = 0; items && i + 1 < count; i += 2)
+        if (text_equals(machine, items[i], "filename") && text_load(machine, items[i + 1], LIMIT_NAME, &text) && !text.cut)
+            effect.name = text.bytes;
+    if (effect.name && whole)
+        scan_report(machine->scan, format, &effect);
+    else
+        scan_opaque(machine->scan, format, "joblib-companion", machine->offset, "which file holds the array cannot be told");
+    arena_release(machine->scan->arena, mark);
+}
+
 enum stream_end joblib_array(struct machine *machine, word state)
 {
     struct array array;

@@ -43,6 +43,12 @@ static const struct {
     {"numpy.dtype", ROLE_DTYPE},
     {"joblib.numpy_pickle.NumpyArrayWrapper", ROLE_ARRAY},
     {"sklearn.externals.joblib.numpy_pickle.NumpyArrayWrapper", ROLE_ARRAY},
+    {"joblib.numpy_pickle.NDArrayWrapper", ROLE_COMPANION},
+    {"joblib.numpy_pickle.ZNDArrayWrapper", ROLE_COMPANION},
+    {"joblib.numpy_pickle_compat.NDArrayWrapper", ROLE_COMPANION},
+    {"joblib.numpy_pickle_compat.ZNDArrayWrapper", ROLE_COMPANION},
+    {"sklearn.externals.joblib.numpy_pickle.NDArrayWrapper", ROLE_COMPANION},
+    {"sklearn.externals.joblib.numpy_pickle.ZNDArrayWrapper", ROLE_COMPANION},
 };
 
 static bool spelt(const char *text, size_t length, const char *literal)
@@ -172,6 +178,17 @@ static uint32_t name_seen(struct machine *machine, uint32_t index)
     return index;
 }
 
+/* As all names are in the standard library and installed packages; what random bytes read as is not. */
+static bool spelt_plainly(const char *text, size_t length)
+{
+    size_t i;
+
+    for (i = 0; i < length; i++)
+        if (text[i] <= ' ' || text[i] > '~')
+            return false;
+    return length > 0;
+}
+
 uint32_t name_find(struct machine *machine, const char *module, size_t module_length, const char *name, size_t name_length)
 {
     const struct compat *compat = NULL;
@@ -185,7 +202,12 @@ uint32_t name_find(struct machine *machine, const char *module, size_t module_le
         alias_length = name_write(machine->scratch + NAME_TEXT, compat->to_module, strlen(compat->to_module),
                                   compat->to_name ? compat->to_name : name,
                                   compat->to_name ? strlen(compat->to_name) : name_length, &alias_written);
-    return name_seen(machine, name_intern(machine, length, written, alias_length, alias_written));
+    bool named = machine->named;
+    uint32_t found = name_seen(machine, name_intern(machine, length, written, alias_length, alias_written));
+
+    if (machine->doubtful && !(spelt_plainly(module, module_length) && spelt_plainly(name, name_length)))
+        machine->named = named;
+    return found;
 }
 
 /* "module.name" and an attribute: "module:name.attribute". */

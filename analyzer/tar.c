@@ -14,19 +14,21 @@ static unsigned tar_bid(const struct bid_view *view)
 #define SILENT_MAX (256u << 20)
 
 /* The legacy PyTorch tar: members "storages" and "tensors" hold several pickles with raw tensors in between, whose lengths
- * depend on what the pickles say; torch.load unpickles all of them, storages first. */
+ * depend on what the pickles say; torch.load unpickles all of them, storages first, which therefore is enough to run. */
 struct torch_tar {
-    bool storages, tensors, pickle;
+    bool pickled, storages, tensors, pickle;
 };
 
 static void torch_tar_see(struct torch_tar *torch, const char *name, bool found)
 {
-    if (found && strcmp(name, "storages") == 0)
+    if (strcmp(name, "storages") == 0) {
         torch->storages = true;
-    else if (strcmp(name, "tensors") == 0)
+        torch->pickled |= found;
+    } else if (strcmp(name, "tensors") == 0) {
         torch->tensors = true;
-    else if (strcmp(name, "pickle") == 0)
+    } else if (strcmp(name, "pickle") == 0) {
         torch->pickle = true;
+    }
 }
 
 static bool member_scan(struct scan *scan, const struct source *source, const struct tar_member *member)
@@ -57,13 +59,13 @@ static bool tar_run(struct scan *scan, const struct source *source)
         any |= found;
         arena_release(scan->arena, mark);
     }
-    if (scan->stopped || !any)
+    bool old_torch = torch.pickled || (torch.storages && torch.tensors && torch.pickle);
+    if (scan->stopped || !(any || old_torch))
         return any;
-    if (torch.storages)
+    if (old_torch)
         scan_is_around(scan, "torch-tar", outside);
     scan_is_around(scan, "tar", outside);
-    /* The first pickle of each member was analysed; what follows the raw tensors was not. */
-    if (torch.storages)
+    if (old_torch)
         scan_opaque(scan, "torch-tar", "torch-legacy-tar", 0, "pickles lie between raw tensors and are not all inspected");
     if (walk.seen >= LIMIT_MEMBERS)
         scan_opaque(scan, "tar", "tar-members", walk.offset, "more members than are inspected");
