@@ -1,5 +1,6 @@
 #include "keras.h"
 
+#include "bytes.h"
 #include "json.h"
 
 #include <string.h>
@@ -358,21 +359,10 @@ bool keras_scan(struct scan *scan, const struct source *source)
     return keras->root || keras->reported;
 }
 
-static bool bytes_hold(const unsigned char *bytes, size_t length, const char *text)
-{
-    size_t text_length = strlen(text);
-    for (size_t i = 0; i + text_length <= length; i++)
-        if (bytes[i] == (unsigned char)text[0] && memcmp(bytes + i, text, text_length) == 0)
-            return true;
-    return false;
-}
-
 /* An object with the words that Keras' always have. */
 static unsigned keras_bid(const struct bid_view *view)
 {
-    size_t at = 0;
-    while (at < view->head_length && (view->head[at] == ' ' || (view->head[at] >= '\t' && view->head[at] <= '\r')))
-        at++;
+    size_t at = bytes_blank(view->head, view->head_length);
     if (at == view->head_length || view->head[at] != '{')
         return 0;
     if (!bytes_hold(view->head, view->head_length, "\"class_name\"") || !bytes_hold(view->head, view->head_length, "\"config\""))

@@ -94,5 +94,9 @@
 #define LIMIT_KERAS_MODULE (4u << 20)
 /* Constant texts of one TensorFlow graph or function that are remembered, and operators that wait for one. */
 #define LIMIT_GRAPH_NAMES 128u
+/* Values of a Flax checkpoint. The largest hold some 10,000 arrays, with as many names. */
+#define LIMIT_FLAX_ITEMS (8u << 20)
+/* How far lines are looked for that a .pth file has executed; real ones have a few lines. */
+#define LIMIT_PATH_FILE (1u << 20)
 
 #endif

@@ -4,6 +4,7 @@
  * opened at "location", relative to the model; absolute paths and "..", refused by newer releases, read any file. An operator of
  * a domain that neither ONNX nor onnxruntime owns, and that the file does not define as a function, is native code which the
  * program has to register. Protobuf has no magic number: a file bids when all of its head reads as ModelProto does. */
+#include "bytes.h"
 #include "protobuf.h"
 
 #include <string.h>
@@ -282,18 +283,6 @@ static void node_judge(struct onnx *onnx)
                             .argument_known = true, .offset = onnx->protobuf.offset,
                             .detail = "an operator that native code outside ONNX has to provide"};
     scan_report(onnx->scan, FORMAT, &effect);
-}
-
-static bool path_leaves(const char *path)
-{
-    if (path[0] == '/')
-        return true;
-    for (const char *part = path; part; part = strchr(part, '/')) {
-        part += *part == '/';
-        if (part[0] == '.' && part[1] == '.' && (part[2] == '/' || part[2] == '\0'))
-            return true;
-    }
-    return false;
 }
 
 static void external_judge(struct onnx *onnx)

@@ -4,6 +4,7 @@
  * tensor}.proto and the operators' registrations. A graph is a program; most operators compute. The ones below do more, in the
  * main graph as in every function of its library. Saving and restoring is done by such operators too: there the paths come
  * from outside, so that a saver's operator is of interest only when the graph itself says where to. */
+#include "bytes.h"
 #include "protobuf.h"
 
 #include <string.h>
@@ -212,16 +213,9 @@ static const char *input_resolve(const struct graph *graph, const char *input)
     return NULL;
 }
 
-static bool path_leaves(const char *path)
+static bool elsewhere(const char *path)
 {
-    if (path[0] == '/' || strstr(path, "://"))
-        return true;
-    for (const char *part = path; part; part = strchr(part, '/')) {
-        part += *part == '/';
-        if (part[0] == '.' && part[1] == '.' && (part[2] == '/' || part[2] == '\0'))
-            return true;
-    }
-    return false;
+    return path_leaves(path) || strstr(path, "://");
 }
 
 /* Savers' names as TensorFlow gives them: "save/SaveV2", "save_1/RestoreV2", functions "__inference__traced_save_123". */
@@ -239,7 +233,7 @@ static void operator_judge(struct graph *graph, const struct waiting *waiting)
         report(graph, EFFECT_CODE, operator->token, operator->name, waiting->name, waiting->offset);
         return;
     }
-    if (operator->saver && named_saver(graph, waiting->name) && !(path && path_leaves(path)))
+    if (operator->saver && named_saver(graph, waiting->name) && !(path && elsewhere(path)))
         return;
     report(graph, operator->kind, path && path[0] ? path : "(computed)", operator->name, waiting->name, waiting->offset);
 }
@@ -363,7 +357,7 @@ static void event_read(struct graph *graph, enum protobuf_event event)
         string_read(graph);
         break;
     case ID_ASSET:
-        if (path_leaves(protobuf->text))
+        if (elsewhere(protobuf->text))
             report(graph, EFFECT_READ, protobuf->text, "asset", "", protobuf->offset);
         break;
     case ID_NONE:
@@ -456,7 +450,12 @@ static unsigned saved_model_bid(const struct bid_view *view)
     if (!protobuf_look(content, seen, 0, &field))
         return 0;
     if (field_fits(&field, 1, meta.length)) {
+        struct protobuf_view next;
         int evidence = protobuf_evidence(&info_shape, content + field.content, field_seen(&field, seen), field.length);
+        /* Core ML begins alike, with a name where this has information; there more of the same follows. */
+        if (field.length < seen - field.content &&
+            protobuf_look(content, seen, field.content + (size_t)field.length, &next) && (next.number < 2 || next.number > 7))
+            return 0;
         return evidence >= 4 ? 24 + (unsigned)evidence : 0;
     }
     if (!field_fits(&field, 2, meta.length))

@@ -1,4 +1,5 @@
 #include "arena.h"
+#include "beside.h"
 #include "config.h"
 #include "format.h"
 
@@ -8,7 +9,8 @@
 static const struct format *const formats[] = {
     &format_zip, &format_tar, &format_gzip, &format_zlib, &format_bzip2, &format_xz, &format_lz4, &format_zstd,
     &format_npy, &format_safetensors, &format_gguf, &format_onnx, &format_hdf5, &format_keras,
-    &format_saved_model, &format_tensorflow_graph, &format_skops, &format_tflite, &format_pickle,
+    &format_saved_model, &format_tensorflow_graph, &format_skops, &format_tflite, &format_flax, &format_coreml,
+    &format_xgboost, &format_lightgbm, &format_pickle, &format_llamafile,
 };
 #define FORMAT_COUNT (sizeof formats / sizeof formats[0])
 
@@ -256,6 +258,8 @@ void scan_run(const struct scan_request *request, struct scan_result *result)
     any = bids_run(&scan, &request->source, bids);
     if (!scan.stopped && config && request->in_model_root && request->path &&
         config_run(&scan, &request->source, request->path))
+        any = true;
+    if (!scan.stopped && request->beside && request->path && beside_run(&scan, &request->source, request->path))
         any = true;
     if (!scan.stopped)
         result->status = any ? SCAN_DONE : SCAN_NOT_MODEL;

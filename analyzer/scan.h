@@ -29,6 +29,8 @@ struct scan_request {
     const char *path;   /* for config files, whose meaning hangs on their name ("adapter_config.json"); NULL if unknown.
                            Never decides whether a pickle or container is one. */
     bool in_model_root; /* the file lies in a hub cache or a folder that holds weights; configs are only judged there */
+    bool beside; /* the file lies beside weights and nothing is running: say what of it is code (beside.h). In a running program
+                    code is judged when it is executed, and reading it costs nothing more */
     struct scan_memory memory;
     scan_sink sink;
     void *sink_context;

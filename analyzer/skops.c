@@ -5,6 +5,7 @@
  * ObjectNode makes an instance without calling the class; FunctionNode and TypeNode hand out the function or class itself;
  * JsonNode is data; all others call what they name, lists and dictionaries included. skops asks before it does so, and callers
  * can answer yes to everything. */
+#include "bytes.h"
 #include "json.h"
 
 #include <string.h>
@@ -121,22 +122,11 @@ static bool skops_run(struct scan *scan, const struct source *source)
     return true;
 }
 
-static bool bytes_hold(const unsigned char *bytes, size_t length, const char *text)
-{
-    size_t text_length = strlen(text);
-    for (size_t i = 0; i + text_length <= length; i++)
-        if (bytes[i] == (unsigned char)text[0] && memcmp(bytes + i, text, text_length) == 0)
-            return true;
-    return false;
-}
-
 /* An object with the three keys that every node has, and no other format. */
 static unsigned skops_bid(const struct bid_view *view)
 {
     static const char *const keys[] = {"\"__class__\"", "\"__module__\"", "\"__loader__\""};
-    size_t at = 0;
-    while (at < view->head_length && (view->head[at] == ' ' || (view->head[at] >= '\t' && view->head[at] <= '\r')))
-        at++;
+    size_t at = bytes_blank(view->head, view->head_length);
     if (at == view->head_length || view->head[at] != '{')
         return 0;
     for (size_t i = 0; i < sizeof keys / sizeof *keys; i++)
