@@ -100,6 +100,12 @@ static bool path_file_executes(struct scan *scan, const struct source *source)
     return executes;
 }
 
+bool scan_beside(const unsigned char *head, size_t head_length, const char *path)
+{
+    return native_begins(head, head_length) || bytecode_begins(head, head_length) || marshalled_code(head, head_length) ||
+           path_ends(path, ".py") || path_ends(path, ".pth");
+}
+
 struct beside_kind {
     const char *format, *token, *detail;
 };

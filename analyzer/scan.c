@@ -259,8 +259,10 @@ void scan_run(const struct scan_request *request, struct scan_result *result)
     if (!scan.stopped && config && request->in_model_root && request->path &&
         config_run(&scan, &request->source, request->path))
         any = true;
-    if (!scan.stopped && request->beside && request->path && beside_run(&scan, &request->source, request->path))
+    if (!scan.stopped && request->beside && request->path && beside_run(&scan, &request->source, request->path)) {
+        result->beside = !any;
         any = true;
+    }
     if (!scan.stopped)
         result->status = any ? SCAN_DONE : SCAN_NOT_MODEL;
     arena_close(&arena);

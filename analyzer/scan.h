@@ -50,6 +50,7 @@ struct scan_result {
     int error;                          /* errno of SCAN_IO */
     const char *formats[SCAN_FORMATS];  /* outermost first: "zip", "torch-zip", "pickle"; static strings */
     size_t format_count;
+    bool beside; /* no model, but code that lies beside one */
 };
 
 void scan_run(const struct scan_request *request, struct scan_result *result);
@@ -57,6 +58,9 @@ void scan_run(const struct scan_request *request, struct scan_result *result);
 /* Could a file of this name (NULL: unknown) be a config at all? Only then is it worth asking whether it lies in a model
  * root, which costs system calls, while most text that a program opens is none. */
 bool scan_config_name(const char *path);
+
+/* Could a file that begins so and lies at `path` be code beside a model? Only then is it worth asking what lies beside it. */
+bool scan_beside(const unsigned char *head, size_t head_length, const char *path);
 
 /* The fast path. Could these bytes be in scope? `head` is the file's first bytes (SCAN_HEAD where it has as many),
  * `tail` its last (SCAN_TAIL where it has as many; may overlap head). Allocates nothing and takes about a microsecond.

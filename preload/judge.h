@@ -38,6 +38,7 @@ struct judge_request {
                                a hub cache's links resolve to names that say nothing */
     struct source source;
     bool in_model_root; /* see model_in_root() */
+    bool beside;        /* see struct scan_request */
 };
 
 /* Fills `judged`, which must be zeroed up to `findings`. A scan that ran out of memory, or whose source failed once a

@@ -259,8 +259,8 @@ struct entry {
 
 enum listing { LISTING_NONE, LISTING_MARKED, LISTING_UNKNOWN };
 
-/* Looks through the names in `folder`. UNKNOWN: it cannot be listed, or there are too many. */
-static enum listing folder_look(const char *folder)
+/* Looks through the names in `folder`, but for `except` (NULL: all). UNKNOWN: it cannot be listed, or there are too many. */
+static enum listing folder_look(const char *folder, const char *except)
 {
     _Alignas(struct entry) char buffer[4096];
     const char *slash = strrchr(folder, '/');
@@ -277,7 +277,8 @@ static enum listing folder_look(const char *folder)
     while (found == LISTING_NONE && (length = raw_getdents64((int)fd, buffer, sizeof(buffer))) > 0) {
         for (long at = 0; at < length && found == LISTING_NONE;) {
             const struct entry *entry = (const struct entry *)(const void *)(buffer + at);
-            if (marks_model(entry->name) && !(packages && ends(entry->name, ".pth")))
+            if (marks_model(entry->name) && !(packages && ends(entry->name, ".pth")) &&
+                !(except && strcmp(entry->name, except) == 0))
                 found = LISTING_MARKED;
             else if (++seen >= MODEL_ROOT_ENTRIES)
                 found = LISTING_UNKNOWN;
@@ -286,6 +287,33 @@ static enum listing folder_look(const char *folder)
     }
     raw_close((int)fd);
     return length < 0 ? LISTING_UNKNOWN : found;
+}
+
+/* The folder of `path` into `folder`, which has PATH_MAX bytes. False: it is too long. */
+static bool folder_of(const char *path, const char *slash, char *folder)
+{
+    size_t length = (size_t)(slash - path);
+
+    if (length >= PATH_MAX)
+        return false;
+    memcpy(folder, path, length);
+    memcpy(folder + length, "/", length == 0 ? 2 : 1);
+    folder[length == 0 ? 1 : length] = '\0';
+    return true;
+}
+
+/* Turns `folder` into the one above it. False: there is none. */
+static bool folder_up(char *folder)
+{
+    char *last = strrchr(folder, '/');
+
+    if (!last || strcmp(folder, "/") == 0)
+        return false;
+    if (strcmp(last, "/..") != 0)
+        last[last == folder] = '\0';
+    else if (strlen(folder) + 3 < PATH_MAX)
+        strcat(folder, "/..");
+    return true;
 }
 
 bool model_in_root(const char *path)
@@ -297,22 +325,22 @@ bool model_in_root(const char *path)
     identify_text(path, &identity);
     if (identity.hub || !slash || marks_model(slash + 1))
         return identity.hub || (slash && marks_model(slash + 1));
-    size_t length = (size_t)(slash - path);
-    if (length >= sizeof(folder))
-        return true;
-    memcpy(folder, path, length);
-    memcpy(folder + length, "/", length == 0 ? 2 : 1);
-    folder[length == 0 ? 1 : length] = '\0';
     /* A folder that does not show its names may hold anything. */
-    if (folder_look(folder) != LISTING_NONE)
+    if (!folder_of(path, slash, folder) || folder_look(folder, NULL) != LISTING_NONE)
         return true;
     /* Its parent counts because pipelines keep each part in a folder; but only if it says so. */
-    char *last = strrchr(folder, '/');
-    if (!last || strcmp(folder, "/") == 0)
-        return false;
-    if (strcmp(last, "/..") != 0)
-        last[last == folder] = '\0';
-    else if (strlen(folder) + 3 < sizeof(folder))
-        strcat(folder, "/..");
-    return folder_look(folder) == LISTING_MARKED;
+    return folder_up(folder) && folder_look(folder, NULL) == LISTING_MARKED;
+}
+
+bool model_beside_weights(const char *path)
+{
+    struct model_identity identity;
+    char folder[PATH_MAX];
+    const char *slash = strrchr(path, '/');
+
+    identify_text(path, &identity);
+    if (identity.hub || !slash)
+        return identity.hub;
+    return folder_of(path, slash, folder) && (folder_look(folder, slash + 1) == LISTING_MARKED ||
+                                              (folder_up(folder) && folder_look(folder, NULL) == LISTING_MARKED));
 }

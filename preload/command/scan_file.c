@@ -150,6 +150,16 @@ void scan_file_failed(const struct scan_options *options, struct scan_work *work
     print(options, work, &said, out);
 }
 
+/* Is it code that lies beside a model? */
+static bool lies_beside(struct subject_file *file)
+{
+    unsigned char head[512];
+    ssize_t got = file_pread(file, head, sizeof(head), 0);
+
+    return got > 0 && file->absolute[0] != '\0' && scan_beside(head, (size_t)got, file->absolute) &&
+           model_beside_weights(file->absolute);
+}
+
 struct scan_outcome scan_file(const struct scan_options *options, struct scan_work *work, const char *path, FILE *out)
 {
     struct subject_file file = {.fd = -1};
@@ -162,6 +172,7 @@ struct scan_outcome scan_file(const struct scan_options *options, struct scan_wo
             .policy = options->policy,
             .source = {.pread = file_pread, .context = &file, .size = file.size},
             .in_model_root = scan_config_name(file.absolute) && model_in_root(file.absolute),
+            .beside = lies_beside(&file),
             .subject =
                 {
                     .moment = MOMENT_REST,
@@ -174,7 +185,7 @@ struct scan_outcome scan_file(const struct scan_options *options, struct scan_wo
         };
         judge_source(&request, &work->judged);
         outcome.verdict = (enum scan_verdict)work->judged.worst;
-        outcome.model = work->judged.scan.format_count > 0;
+        outcome.model = work->judged.scan.format_count > 0 && !work->judged.scan.beside;
         if (work->judged.scan.status == SCAN_IO) {
             outcome.verdict = VERDICT_ERROR;
             error = strerror(work->judged.scan.error);

@@ -77,7 +77,7 @@ void scan_text(const struct scan_options *options, const struct scan_said *said,
     const struct finding *order[JUDGED_FINDINGS];
     bool attack = false;
 
-    if (judged->scan.format_count == 0 && said->verdict == VERDICT_ALLOW)
+    if ((judged->scan.format_count == 0 || judged->scan.beside) && said->verdict == VERDICT_ALLOW)
         return;
     if (said->verdict == VERDICT_ERROR) {
         fputs("guard scan: ", stderr);
