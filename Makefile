@@ -3,6 +3,7 @@
 #   make                 build/libguard.so and build/guard, after fetching and building what is missing
 #   make demo            an inference that works under the guard, and poisoned twins of it that do not
 #   make check           all tests; its parts: check-layers check-symbols check-unit check-python
+#   make check-benign    what real libraries write and what this machine has installed: no false alarms (ten minutes)
 #   make check-asan      the unit tests and damaged files under the address and undefined behaviour sanitizers
 #   make bench | fuzz    a table of what the guard costs | every fuzzer for FUZZ_SECONDS
 #   make install | dist  files under DESTDIR PREFIX | build/guard-VERSION-ARCH.tar.gz with what a container needs
@@ -68,7 +69,7 @@ LIBRARY_OBJECTS := $(call objects,$(PRELOAD) $(POLICY) $(ANALYZER))
 COMMAND_OBJECTS := $(call objects,$(COMMAND))
 UNIT_TESTS := $(patsubst tests/unit/%.c,$B/unit/%,$(wildcard tests/unit/test_*.c))
 
-.PHONY: all demo check check-layers check-symbols check-unit check-python check-asan bench fuzz install dist clean \
+.PHONY: all demo check check-layers check-symbols check-unit check-python check-benign check-asan bench fuzz install dist clean \
         distclean FORCE
 .DELETE_ON_ERROR:
 .PRECIOUS: $B/obj/%.o $B/asan/obj/%.o $B/fuzz/obj/%.o
@@ -243,6 +244,8 @@ check-unit: $(UNIT_TESTS) $(STAMPS)/venv
 	$Q$(RUN) $(UNIT_TESTS)
 check-python: all $B/effects_dump $(STAMPS)/venv $(STAMPS)/tools
 	$Q$(RUN) --pytest tests/python
+check-benign: all $(STAMPS)/venv
+	$Q$(RUN) --pytest tests/benign
 check-asan: $(UNIT_TESTS:$B/unit/%=$B/asan/%) $(FUZZERS:%=$B/asan/damage_%) $B/corpus/stamp $(STAMPS)/venv
 	$Q$(RUN) $(UNIT_TESTS:$B/unit/%=$B/asan/%) $(FUZZERS:%=$B/asan/damage_%)
 

@@ -166,14 +166,16 @@ static bool flax_run(struct scan *scan, const struct source *source)
         return true;
     }
     scan->model = true;
-    while (walk.pending > 0 && !scan->stopped && walk.items++ < LIMIT_FLAX_ITEMS)
-        if (!walk_step(&walk))
-            break;
+    bool whole = true;
+    while (whole && walk.pending > 0 && walk.items < LIMIT_FLAX_ITEMS && !scan->stopped) {
+        whole = walk_step(&walk);
+        walk.items++;
+    }
     if (walk.reader.error)
         scan_failed(scan, SCAN_IO, walk.reader.error);
-    else if (walk.items > LIMIT_FLAX_ITEMS)
+    else if (whole && walk.pending > 0 && !scan->stopped)
         scan_opaque(scan, FORMAT, "flax-size", walk.reader.position, "more values than are inspected");
-    else if (walk.pending == 0 && reader_peek(&walk.reader, 1, NULL))
+    else if (whole && reader_peek(&walk.reader, 1, NULL))
         scan_malformed(scan, FORMAT, "flax-trailing", walk.reader.position, "something follows the model");
     scan->model = model;
     return true;

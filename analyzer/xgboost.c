@@ -62,17 +62,18 @@ static unsigned xgboost_bid(const struct bid_view *view)
 /* Both texts are one object: they end with its brace. */
 static bool xgboost_run(struct scan *scan, const struct source *source)
 {
-    unsigned char head[1], tail[64];
+    unsigned char head[256], tail[64];
     size_t want = source->size < sizeof tail ? (size_t)source->size : sizeof tail;
     ssize_t got = source_read(source, head, sizeof head, 0);
-    if (got > 0 && !source->streamed)
+    bool text = got > 0 && !binary_begins(head, (size_t)got);
+    if (text && !source->streamed)
         got = source_read(source, tail, want, source->size - want);
     if (got < 0) {
         scan_failed(scan, SCAN_IO, (int)-got);
         return true;
     }
     scan_is(scan, FORMAT);
-    if (source->streamed || (head[0] != '{' && head[0] > ' '))
+    if (source->streamed || !text)
         return true;
     while (got > 0 && bytes_blank(tail + got - 1, 1))
         got--;

@@ -259,8 +259,17 @@ struct entry {
 
 enum listing { LISTING_NONE, LISTING_MARKED, LISTING_UNKNOWN };
 
-/* Looks through the names in `folder`, but for `except` (NULL: all). UNKNOWN: it cannot be listed, or there are too many. */
-static enum listing folder_look(const char *folder, const char *except)
+/* Lists of paths for Python are called .pth as weights are, but have a few lines. */
+static bool is_path_list(int folder, const char *name)
+{
+    struct stat status;
+
+    return ends(name, ".pth") && raw_fstatat(folder, name, &status, 0) == 0 && status.st_size < 16384;
+}
+
+/* Looks through the names in `folder`. UNKNOWN: it cannot be listed, or there are too many. `code`: NULL, or the name of
+ * a file there that may be code, which is none of the weights then, as are lists of paths. */
+static enum listing folder_look(const char *folder, const char *code)
 {
     _Alignas(struct entry) char buffer[4096];
     const char *slash = strrchr(folder, '/');
@@ -278,7 +287,7 @@ static enum listing folder_look(const char *folder, const char *except)
         for (long at = 0; at < length && found == LISTING_NONE;) {
             const struct entry *entry = (const struct entry *)(const void *)(buffer + at);
             if (marks_model(entry->name) && !(packages && ends(entry->name, ".pth")) &&
-                !(except && strcmp(entry->name, except) == 0))
+                !(code && (strcmp(entry->name, code) == 0 || is_path_list((int)fd, entry->name))))
                 found = LISTING_MARKED;
             else if (++seen >= MODEL_ROOT_ENTRIES)
                 found = LISTING_UNKNOWN;
@@ -342,5 +351,5 @@ bool model_beside_weights(const char *path)
     if (identity.hub || !slash)
         return identity.hub;
     return folder_of(path, slash, folder) && (folder_look(folder, slash + 1) == LISTING_MARKED ||
-                                              (folder_up(folder) && folder_look(folder, NULL) == LISTING_MARKED));
+                                              (folder_up(folder) && folder_look(folder, "") == LISTING_MARKED));
 }

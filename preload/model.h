@@ -26,8 +26,8 @@ bool model_in_hub(const char *path, struct model_identity *identity);
 #define MODEL_ROOT_ENTRIES 4096
 bool model_in_root(const char *path);
 
-/* The same for files that are code: true only where a name shows weights, and another than the file's own, because lists of
- * paths for Python are called .pth as weights are. */
+/* The same for a file that may be code: true only where a name shows weights. Its own does not, nor do small .pth files, which
+ * are lists of paths for Python. */
 bool model_beside_weights(const char *path);
 
 #endif

@@ -99,6 +99,7 @@ static struct scan_result scan(struct dribble *dribble, const char *path, struct
         .source = {.pread = dribble_pread, .context = dribble, .size = dribble->size},
         .path = path,
         .in_model_root = path != NULL,
+        .beside = path != NULL,
         .memory = {.take = take, .give = give, .context = &budget},
         .sink = listen,
         .sink_context = telling,
@@ -143,6 +144,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     broken.broken_from = size / 2;
     scan(&broken, NULL, &other_telling);
 
+    scan(&whole, "/m/x.pth", &other_telling);
     if (size > 0 && (data[0] == '{' || data[0] == ' ' || data[0] == '\n' || data[0] == '['))
         for (size_t i = 0; i < sizeof paths / sizeof *paths; i++)
             scan(&whole, paths[i], &other_telling);

@@ -114,6 +114,44 @@ KERAS = {"module": "keras", "class_name": "Sequential", "keras_version": "3.5", 
     {"class_name": "StringLookup", "config": {"vocabulary": "/etc/x"}}]}}
 
 
+def flax():
+    """{"params": {"w": array, "note": bytes}, "step": scalar}."""
+    array = b"\x93\x91\x02\xa7float32\xc4\x08" + bytes(8)
+    inner = b"\xc7" + bytes([len(array), 1]) + array
+    return b"\x82\xa6params\x82\xa1w" + inner + b"\xa4note\xc4\x04abcd\xa4step\xc7" + bytes([len(array), 3]) + array
+
+
+def coreml():
+    feature = proto((1, "x"), (2, "an input"), (3, proto((1, b""))))
+    description = proto((1, feature), (10, feature), (11, "x"), (100, proto((1, "a model"))))
+    return proto((1, 4), (2, description), (500, proto((1, b"abc"))))
+
+
+def xgboost_binary():
+    def text(value):
+        return struct.pack("<Q", len(value)) + value
+    return bytes(136) + text(b"binary:logistic") + text(b"gbtree") + bytes(200)
+
+
+LIGHTGBM = b"""tree
+version=v4
+num_class=1
+tree_sizes=15
+
+Tree=0
+leaf=1
+
+end of trees
+
+parameters:
+[data: ../train.csv]
+[machines: 10.0.0.1:80]
+end of parameters
+
+pandas_categorical:null
+"""
+
+
 def hdf5():
     """A root with an attribute, two links and a dataset whose parts lie elsewhere; object headers of both versions."""
     def message(kind, body):
@@ -186,6 +224,13 @@ def seeds():
     yield "graph.pb", saved_model()[1]
     yield "keras.json", json.dumps(KERAS).encode()
     yield "model.h5", hdf5()
+    yield "flax.msgpack", flax()
+    yield "model.mlmodel", coreml()
+    yield "xgboost.json", b'{"learner":{"attributes":{},"gradient_booster":{"model":{}},"objective":{"name":"x"}},"version":[3,2,0]}'
+    yield "xgboost.ubj", b"{L" + struct.pack(">Q", 7) + b"learner{L" + struct.pack(">Q", 1) + b"aSL" + struct.pack(">Q", 1) + b"b}}"
+    yield "xgboost.model", xgboost_binary()
+    yield "lightgbm.txt", LIGHTGBM
+    yield "program", b"MZqFpD='\n".ljust(512, b"\0") + torch_zip(call)
     yield "config.json", json.dumps({"architectures": ["LlamaForCausalLM"], "_name_or_path": "org/base",
                                      "auto_map": {"AutoModel": "org/code--modeling.Model"}, "nested": {"trust_remote_code": True},
                                      "_target_": "os.system", "number": 1e5, "text": "\ud83d\ude00 \u0000"}).encode()

@@ -112,7 +112,8 @@ static void say_result(const struct scan_result *result)
     say(statuses[result->status]);
 }
 
-static const char *tell(const struct format *format, const unsigned char *data, size_t length)
+/* `path`: of a file that lies beside weights, or NULL. */
+static const char *tell(const struct format *format, const unsigned char *data, size_t length, const char *path)
 {
     unsigned char *copy = malloc(length ? length : 1);
     if (!copy)
@@ -121,7 +122,8 @@ static const char *tell(const struct format *format, const unsigned char *data, 
         memcpy(copy, data, length);
     struct source_memory memory = {copy, length};
     size_t taken = 0;
-    struct scan_request request = {.source = source_from_memory(&memory), .memory = {.take = take, .give = give, .context = &taken}, .sink = listen};
+    struct scan_request request = {.source = source_from_memory(&memory), .memory = {.take = take, .give = give, .context = &taken}, .sink = listen,
+                                   .path = path, .beside = path != NULL};
     struct scan_result result = {.status = SCAN_DONE};
     text_length = 0;
     text[0] = '\0';
@@ -144,17 +146,22 @@ static const char *tell(const struct format *format, const unsigned char *data, 
 
 const char *told(const unsigned char *data, size_t length)
 {
-    return tell(NULL, data, length);
+    return tell(NULL, data, length, NULL);
 }
 
 const char *told_bytes(const struct bytes *bytes)
 {
-    return tell(NULL, bytes->data, bytes->length);
+    return tell(NULL, bytes->data, bytes->length, NULL);
 }
 
 const char *told_by(const struct format *format, const struct bytes *bytes)
 {
-    return tell(format, bytes->data, bytes->length);
+    return tell(format, bytes->data, bytes->length, NULL);
+}
+
+const char *told_beside(const struct bytes *bytes, const char *path)
+{
+    return tell(NULL, bytes->data, bytes->length, path);
 }
 
 bool bids(const struct format *format, const struct bytes *bytes)

@@ -28,6 +28,9 @@ const char *told_bytes(const struct bytes *bytes);
 /* The same, of `format` alone. */
 const char *told_by(const struct format *format, const struct bytes *bytes);
 
+/* The same of a file at `path` that lies beside weights, while nothing runs. */
+const char *told_beside(const struct bytes *bytes, const char *path);
+
 /* Does `format` bid so high that it would be run? */
 bool bids(const struct format *format, const struct bytes *bytes);
 

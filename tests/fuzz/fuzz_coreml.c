@@ -1,0 +1,2 @@
+#define FUZZED format_coreml
+#include "one_format.h"

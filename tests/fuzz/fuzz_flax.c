@@ -1,0 +1,2 @@
+#define FUZZED format_flax
+#include "one_format.h"

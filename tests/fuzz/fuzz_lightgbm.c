@@ -1,0 +1,2 @@
+#define FUZZED format_lightgbm
+#include "one_format.h"

@@ -1,0 +1,2 @@
+#define FUZZED format_xgboost
+#include "one_format.h"
