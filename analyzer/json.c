@@ -299,9 +299,10 @@ static bool digits_take(struct json *json)
 {
     bool any = false;
 
-    while (ready(json) && *json->next >= '0' && *json->next <= '9') {
-        json->next++;
-        any = true;
+    for (; ready(json) && *json->next >= '0' && *json->next <= '9'; json->next++, any = true) {
+        uint64_t digit = (uint64_t)(*json->next - '0');
+        json->whole &= json->number <= (UINT64_MAX - digit) / 10;
+        json->number = 10 * json->number + digit;
     }
     return any;
 }
@@ -317,11 +318,13 @@ static bool number_take(struct json *json)
     else if (!digits_take(json))
         return false;
     if (ready(json) && *json->next == '.') {
+        json->whole = false;
         json->next++;
         if (!digits_take(json))
             return false;
     }
     if (ready(json) && (*json->next | 0x20) == 'e') {
+        json->whole = false;
         json->next++;
         if (ready(json) && (*json->next == '+' || *json->next == '-'))
             json->next++;
@@ -344,6 +347,8 @@ static enum json_event value_take(struct json *json)
     unsigned char c = *json->next;
 
     json->offset = offset_now(json);
+    json->number = 0;
+    json->whole = true;
     switch (c) {
     case '{':
     case '[':
@@ -362,10 +367,13 @@ static enum json_event value_take(struct json *json)
     case 'n':
         return word_value(json, "null", JSON_NULL);
     case 'N':
+        json->whole = false;
         return word_value(json, "NaN", JSON_NUMBER);
     case 'I':
+        json->whole = false;
         return word_value(json, "Infinity", JSON_NUMBER);
     case '-':
+        json->whole = false;
         json->next++;
         if (ready(json) && *json->next == 'I')
             return word_value(json, "Infinity", JSON_NUMBER);

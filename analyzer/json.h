@@ -24,7 +24,7 @@ enum json_event {
     JSON_KEY,         /* text; `cut` when longer than what is kept */
     JSON_STRING,      /* text: the start of the string, up to LIMIT_NAME bytes */
     JSON_STRING_MORE, /* text: what follows in the same string */
-    JSON_NUMBER,
+    JSON_NUMBER,      /* `number`, when it is `whole` */
     JSON_TRUE,
     JSON_FALSE,
     JSON_NULL,
@@ -46,6 +46,8 @@ struct json {
     uint64_t offset; /* where the event's value or key starts; in UTF-16 and UTF-32 up to 256 bytes early */
     unsigned depth;  /* of open objects and arrays, the one just opened included */
     enum json_error error;
+    uint64_t number;
+    bool whole;      /* JSON_NUMBER: written without sign, point and exponent, and it fits */
 
     /* Private from here. */
     struct reader reader;

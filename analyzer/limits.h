@@ -94,6 +94,8 @@
 #define LIMIT_KERAS_MODULE (4u << 20)
 /* Constant texts of one TensorFlow graph or function that are remembered, and operators that wait for one. */
 #define LIMIT_GRAPH_NAMES 128u
+/* Names in a safetensors header that are told apart; the largest models have some 50,000 tensors a file. */
+#define LIMIT_SAFETENSORS_NAMES (1u << 18)
 /* Values of a Flax checkpoint. The largest hold some 10,000 arrays, with as many names. */
 #define LIMIT_FLAX_ITEMS (8u << 20)
 /* How far lines are looked for that a .pth file has executed; real ones have a few lines. */

@@ -5,6 +5,7 @@
  * a domain that neither ONNX nor onnxruntime owns, and that the file does not define as a function, is native code which the
  * program has to register. Protobuf has no magic number: a file bids when all of its head reads as ModelProto does. */
 #include "bytes.h"
+#include "name_set.h"
 #include "protobuf.h"
 
 #include <string.h>
@@ -197,42 +198,10 @@ static unsigned onnx_bid(const struct bid_view *view)
 
 /* --- Names that were met --------------------------------------------------------------------------------------------- */
 
-/* Hashes with open addressing. */
-struct names {
-    uint64_t *slots;
-    size_t used;
-};
-#define NAMES_SLOTS (2 * LIMIT_ONNX_NAMES)
-
-static uint64_t name_hash(const char *domain, const char *name)
+static uint64_t operator_hash(const char *domain, const char *name)
 {
-    uint64_t hash = 14695981039346656037u; /* FNV-1a */
-    for (; *domain; domain++)
-        hash = (hash ^ (unsigned char)*domain) * 1099511628211u;
-    hash = (hash ^ ':') * 1099511628211u;
-    for (; *name; name++)
-        hash = (hash ^ (unsigned char)*name) * 1099511628211u;
-    return hash ? hash : 1;
-}
-
-static bool names_has(const struct names *names, uint64_t hash)
-{
-    for (size_t i = (size_t)hash % NAMES_SLOTS; names->slots[i]; i = (i + 1) % NAMES_SLOTS)
-        if (names->slots[i] == hash)
-            return true;
-    return false;
-}
-
-/* Past the limit names are met as if for the first time. */
-static void names_add(struct names *names, uint64_t hash)
-{
-    size_t i = (size_t)hash % NAMES_SLOTS;
-    if (names->used == LIMIT_ONNX_NAMES || names_has(names, hash))
-        return;
-    while (names->slots[i])
-        i = (i + 1) % NAMES_SLOTS;
-    names->slots[i] = hash;
-    names->used++;
+    uint64_t hash = name_hash(name_hash(NAME_HASH, domain, strlen(domain)), ":", 1);
+    return name_hash(hash, name, strlen(name));
 }
 
 /* --- The walk -------------------------------------------------------------------------------------------------------- */
@@ -241,7 +210,7 @@ struct onnx {
     struct scan *scan;
     const struct source *source;
     struct protobuf protobuf;
-    struct names functions, said;
+    struct name_set functions, said; /* past the limit names are met as if for the first time */
     bool version, opset, graph;
     struct operator {
         char domain[256], name[256]; /* their starts */
@@ -268,12 +237,12 @@ static void node_judge(struct onnx *onnx)
 {
     const struct operator *operator = &onnx->operators[onnx->open];
     char text[sizeof operator->domain + sizeof operator->name + 2];
-    uint64_t hash = name_hash(operator->domain, operator->name);
+    uint64_t hash = operator_hash(operator->domain, operator->name);
     if (domain_known(operator->domain))
         return;
-    if (names_has(&onnx->functions, hash) || names_has(&onnx->said, hash))
+    if (name_set_has(&onnx->functions, hash) || name_set_has(&onnx->said, hash))
         return;
-    names_add(&onnx->said, hash);
+    name_set_add(&onnx->said, hash);
     size_t length = strlen(operator->domain);
     memcpy(text, operator->domain, length);
     memcpy(text + length, "::", 2);
@@ -325,7 +294,7 @@ static void operator_bound(struct onnx *onnx, bool closed, bool node)
     if (node)
         node_judge(onnx);
     else
-        names_add(&onnx->functions, name_hash(operator->domain, operator->name));
+        name_set_add(&onnx->functions, operator_hash(operator->domain, operator->name));
     onnx->open--;
 }
 
@@ -408,11 +377,8 @@ static bool onnx_run(struct scan *scan, const struct source *source)
 {
     struct onnx *onnx = arena_take(scan->arena, sizeof *onnx);
     enum protobuf_event event;
-    if (onnx) {
-        onnx->functions.slots = arena_take(scan->arena, NAMES_SLOTS * sizeof(uint64_t));
-        onnx->said.slots = arena_take(scan->arena, NAMES_SLOTS * sizeof(uint64_t));
-    }
-    if (!onnx || !onnx->functions.slots || !onnx->said.slots) {
+    if (!onnx || !name_set_open(&onnx->functions, scan->arena, LIMIT_ONNX_NAMES) ||
+        !name_set_open(&onnx->said, scan->arena, LIMIT_ONNX_NAMES)) {
         scan_failed(scan, SCAN_MEMORY, 0);
         return true;
     }

@@ -1,0 +1,2 @@
+#define FUZZED format_safetensors
+#include "one_format.h"
