@@ -30,9 +30,12 @@ const char *origin_name(enum origin origin); /* "unknown", "app", "library", "un
 
 /* What the live ring finds out about a name that no rule lists: where it comes from, what it is. */
 enum home { HOME_UNKNOWN, HOME_APP, HOME_STDLIB, HOME_INSTALLED, HOME_MODEL, HOME_TEMPORARY, HOMES };
-enum object { OBJECT_UNKNOWN, OBJECT_VALUE_CLASS, OBJECT_CLASS, OBJECT_FUNCTION, OBJECT_MODULE, OBJECT_OTHER, OBJECTS };
+enum object {
+    OBJECT_UNKNOWN, OBJECT_VALUE_CLASS, OBJECT_CLASS, OBJECT_FINALIZER, /* a class whose objects act when they go: __del__ */
+    OBJECT_FUNCTION, OBJECT_MODULE, OBJECT_OTHER, OBJECTS
+};
 const char *home_name(enum home home);       /* "unknown", "app", "stdlib", "installed", "model", "temporary" */
-const char *object_name(enum object object); /* "unknown", "value-class", "class", "function", "module", "other" */
+const char *object_name(enum object object); /* "unknown", "value-class", "class", "finalizer", "function", ... */
 
 /* An effect with its circumstances. NULL: unknown; a rule that names such a field then does not match. */
 struct subject {

@@ -10,7 +10,7 @@ static const char *const moments[] = {"rest", "load", "live"};
 static const char *const origins[] = {"unknown",  "app",        "library", "unpickler", "torchscript", "lambda",
                                       "template", "model-code", "import",  "ipc",       "cache"};
 static const char *const homes[] = {"unknown", "app", "stdlib", "installed", "model", "temporary"};
-static const char *const objects[] = {"unknown", "value-class", "class", "function", "module", "other"};
+static const char *const objects[] = {"unknown", "value-class", "class", "finalizer", "function", "module", "other"};
 static const char *const severities[] = {"info", "low", "medium", "high", "critical"};
 
 _Static_assert(COUNT(origins) == ORIGINS, "a word for each origin");

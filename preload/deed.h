@@ -5,11 +5,19 @@
 
 #include "who.h"
 
+#include <errno.h>
+#include <fcntl.h>
+
 struct deed {
     enum effect_kind kind; /* EFFECT_EXEC, EFFECT_CONNECT, EFFECT_WRITE, EFFECT_NATIVE, EFFECT_READ or EFFECT_CODE */
     const char *what;      /* path, address or command as the program gave it; EFFECT_CODE: a token */
     const char *detail;    /* the call or event that does it */
+    bool update;           /* EFFECT_WRITE: opens what is there to change it, and neither creates nor empties it */
 };
+
+/* Do an open's flags let a file be created or changed, and if so, only changed? */
+static inline bool deed_opens(long flags) { return (flags & O_ACCMODE) != O_RDONLY || (flags & (O_CREAT | O_TRUNC)) != 0; }
+static inline bool deed_updates(long flags) { return (flags & (O_CREAT | O_TRUNC)) == 0; }
 
 /* Is it allowed? Judged by the policy with who_guess(), and before a denial with who_asks(); recorded when not trivial. `excused`
  * (NULL: nothing more) is asked last, outside guard's section: does it interrupt whoever asks, and so is another's
@@ -20,10 +28,20 @@ bool deed_judge(const struct deed *deed, bool (*excused)(void), char *message, s
 /* For hooks, before the real call: may this thread do it? False: errno is EACCES, and the hook fails. What an audit event
  * of the same Python code just judged is not judged again. Any thread, vfork children too (which record nothing); keeps
  * errno otherwise. */
-bool deed_may_suspect(enum effect_kind kind, const char *what, const char *detail);
+bool deed_may_suspect(const struct deed *deed);
 static inline bool deed_may(enum effect_kind kind, const char *what, const char *detail)
 {
-    return !who_suspected() || deed_may_suspect(kind, what, detail);
+    struct deed deed = {kind, what, detail, false};
+    return !who_suspected() || deed_may_suspect(&deed);
+}
+
+/* The same for functions that answer by their value and leave errno alone. */
+static inline bool deed_may_by_value(enum effect_kind kind, const char *what, const char *detail)
+{
+    int saved_errno = errno;
+    bool may = deed_may(kind, what, detail);
+    errno = saved_errno;
+    return may;
 }
 
 /* For audit events: this deed was judged and goes on, to libc perhaps. */

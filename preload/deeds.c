@@ -38,13 +38,6 @@ static const struct event_deed *deed_find(const char *event)
     return NULL;
 }
 
-/* ("open", path, mode, flags): the flags say it for os.open() and open() alike. */
-static bool opens_for_writing(struct py_object *arguments)
-{
-    long flags = python_number(python_item(arguments, 2), 0);
-    return (flags & O_ACCMODE) != O_RDONLY || (flags & (O_CREAT | O_TRUNC)) != 0;
-}
-
 /* from_buffer() and from_buffer_copy() of ctypes raise ("ctypes.cdata/buffer", address, size, offset), and the first then
  * ("ctypes.cdata", address + offset), as from_address() does (Modules/_ctypes/_ctypes.c). What views a buffer of Python's
  * own, within its bounds, reaches nothing new: xgboost's __setstate__ does it. */
@@ -106,7 +99,9 @@ int deeds_judge(const char *event, struct py_object *arguments)
     const struct event_deed *found = deed_find(event);
     if (found == NULL)
         return 0;
-    if (found->kind == EFFECT_WRITE && strcmp(event, "open") == 0 && !opens_for_writing(arguments))
+    bool opens = found->kind == EFFECT_WRITE && strcmp(event, "open") == 0;
+    long flags = opens ? python_number(python_item(arguments, 2), 0) : 0;
+    if (opens && !deed_opens(flags)) /* the flags say it for os.open() and open() alike */
         return 0;
     if (found->kind == EFFECT_NATIVE && views_buffer(event, arguments))
         return 0;
@@ -117,6 +112,7 @@ int deeds_judge(const char *event, struct py_object *arguments)
         .kind = found->kind,
         .what = what != NULL && found->kind != EFFECT_CODE ? what : found->token,
         .detail = event,
+        .update = opens && deed_updates(flags),
     };
     if (!deed_judge(&deed, excused, message, sizeof(message)))
         return python_deny(message);

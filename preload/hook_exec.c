@@ -1,6 +1,7 @@
 /* Starting programs. The child gets the guard back whatever environment the caller built; nothing of the caller's is
  * edited, and all memory is the stack's or a mapping, because the caller may be a vfork child. */
 #define _GNU_SOURCE
+#include "deed.h"
 #include "environment.h"
 #include "guard.h"
 #include "raw.h"
@@ -41,6 +42,8 @@ int hook_execve(const char *path, char *const argv[], char *const envp[])
 {
     int result;
     need_real();
+    if (!deed_may(EFFECT_EXEC, path, "execve"))
+        return -1;
     WITH_CHILD_ENVIRONMENT(envp, result, real.execve(path, argv, child));
     return result;
 }
@@ -54,6 +57,8 @@ int hook_execvpe(const char *file, char *const argv[], char *const envp[])
 {
     int result;
     need_real();
+    if (!deed_may(EFFECT_EXEC, file, "execvpe"))
+        return -1;
     WITH_CHILD_ENVIRONMENT(envp, result, real.execvpe(file, argv, child));
     return result;
 }
@@ -67,6 +72,8 @@ int hook_fexecve(int fd, char *const argv[], char *const envp[])
 {
     int result;
     need_real();
+    if (!deed_may(EFFECT_EXEC, argv && argv[0] ? argv[0] : "a program", "fexecve"))
+        return -1;
     WITH_CHILD_ENVIRONMENT(envp, result, real.fexecve(fd, argv, child));
     return result;
 }
@@ -79,6 +86,8 @@ int hook_execveat(int dirfd, const char *path, char *const argv[], char *const e
         errno = ENOSYS;
         return -1;
     }
+    if (!deed_may(EFFECT_EXEC, path, "execveat"))
+        return -1;
     WITH_CHILD_ENVIRONMENT(envp, result, real.execveat(dirfd, path, argv, child, flags));
     return result;
 }
@@ -88,6 +97,8 @@ int hook_posix_spawn(pid_t *pid, const char *path, const posix_spawn_file_action
 {
     int result;
     need_real();
+    if (!deed_may_by_value(EFFECT_EXEC, path, "posix_spawn"))
+        return EACCES;
     WITH_CHILD_ENVIRONMENT(envp, result, real.posix_spawn(pid, path, actions, attributes, argv, child));
     return result;
 }
@@ -97,6 +108,8 @@ int hook_posix_spawnp(pid_t *pid, const char *file, const posix_spawn_file_actio
 {
     int result;
     need_real();
+    if (!deed_may_by_value(EFFECT_EXEC, file, "posix_spawnp"))
+        return EACCES;
     WITH_CHILD_ENVIRONMENT(envp, result, real.posix_spawnp(pid, file, actions, attributes, argv, child));
     return result;
 }
@@ -168,8 +181,19 @@ int hook_system(const char *command)
 {
     int result;
     need_real();
+    if (command && !deed_may(EFFECT_EXEC, command, "system"))
+        return -1;
     WITH_SHELL_COMMAND(command, result, real.system(line));
     return result;
+}
+
+/* It asks a shell for every $(command) in `words`. */
+int hook_wordexp(const char *words, wordexp_t *result, int flags)
+{
+    REAL_NEED(wordexp, WRDE_NOSPACE);
+    if (!(flags & WRDE_NOCMD) && !deed_may_by_value(EFFECT_EXEC, words, "wordexp"))
+        return WRDE_CMDSUB;
+    return real.wordexp(words, result, flags);
 }
 
 #define POPEN(name)                                                \
@@ -177,6 +201,8 @@ int hook_system(const char *command)
     {                                                              \
         FILE *result;                                              \
         need_real();                                               \
+        if (!deed_may(EFFECT_EXEC, command, #name))                \
+            return NULL;                                           \
         WITH_SHELL_COMMAND(command, result, real.name(line, type)); \
         return result;                                             \
     }

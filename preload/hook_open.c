@@ -1,6 +1,7 @@
 /* Opening a file is the moment of judgement: the descriptor that the kernel just gave is looked at, so there is no gap
  * between a path that was checked and a file that was opened. */
 #define _GNU_SOURCE
+#include "deed.h"
 #include "descriptors.h"
 #include "guard.h"
 #include "raw.h"
@@ -46,6 +47,19 @@ static int opened(int fd, int dirfd, const char *path, int flags)
     return -1;
 }
 
+/* Asked before the file is there: opening may create or empty it. */
+static bool may_open(const char *path, int flags)
+{
+    struct deed deed = {EFFECT_WRITE, path, "open", deed_updates(flags)};
+    return !who_suspected() || !deed_opens(flags) || deed_may_suspect(&deed);
+}
+
+static bool may_open_stream(const char *path, const char *mode)
+{
+    bool writes = mode && (mode[0] == 'w' || mode[0] == 'a'), changes = mode && strchr(mode, '+');
+    return !who_suspected() || may_open(path, writes ? O_WRONLY | O_CREAT : changes ? O_RDWR : O_RDONLY);
+}
+
 static FILE *opened_stream(FILE *stream, const char *path, const char *mode)
 {
     if (!stream)
@@ -79,6 +93,8 @@ static bool needs_mode(int flags)
     int hook_##name(const char *path, int flags, ...)                                                            \
     {                                                                                                            \
         TAKE_MODE(mode)                                                                                          \
+        if (!may_open(path, flags))                                                                              \
+            return -1;                                                                                           \
         return opened(real.name ? real.name(path, flags, mode)                                                   \
                                 : answer(raw_openat(AT_FDCWD, path, flags | (extra), mode)),                     \
                       AT_FDCWD, path, flags);                                                                    \
@@ -92,6 +108,8 @@ OPEN(__open64, O_LARGEFILE)
     int hook_##name(int dirfd, const char *path, int flags, ...)                                                 \
     {                                                                                                            \
         TAKE_MODE(mode)                                                                                          \
+        if (!may_open(path, flags))                                                                              \
+            return -1;                                                                                           \
         return opened(real.name ? real.name(dirfd, path, flags, mode)                                            \
                                 : answer(raw_openat(dirfd, path, flags | (extra), mode)),                        \
                       dirfd, path, flags);                                                                       \
@@ -103,6 +121,8 @@ OPENAT(openat64, O_LARGEFILE)
 #define OPEN_2(name)                                                                                             \
     int hook_##name(const char *path, int flags)                                                                 \
     {                                                                                                            \
+        if (!may_open(path, flags))                                                                              \
+            return -1;                                                                                           \
         return opened(real.name ? real.name(path, flags) : answer(raw_openat(AT_FDCWD, path, flags, 0)),         \
                       AT_FDCWD, path, flags);                                                                    \
     }
@@ -112,6 +132,8 @@ OPEN_2(__open64_2)
 #define OPENAT_2(name)                                                                                           \
     int hook_##name(int dirfd, const char *path, int flags)                                                      \
     {                                                                                                            \
+        if (!may_open(path, flags))                                                                              \
+            return -1;                                                                                           \
         return opened(real.name ? real.name(dirfd, path, flags) : answer(raw_openat(dirfd, path, flags, 0)),     \
                       dirfd, path, flags);                                                                       \
     }
@@ -120,6 +142,8 @@ OPENAT_2(__openat64_2)
 
 int hook_openat2(int dirfd, const char *path, const void *how, size_t size)
 {
+    if (who_suspected() && how && !may_open(path, (int)((const struct how *)how)->flags))
+        return -1;
     long fd = real.openat2 ? real.openat2(dirfd, path, how, size)
                            : answer(raw_syscall6(SYS_openat2, dirfd, (long)path, (long)how, (long)size, 0, 0));
     return opened((int)fd, dirfd, path, fd >= 0 ? (int)((const struct how *)how)->flags : 0);
@@ -129,6 +153,8 @@ int hook_openat2(int dirfd, const char *path, const void *how, size_t size)
 #define CREAT(name)                                                                                              \
     int hook_##name(const char *path, mode_t mode)                                                               \
     {                                                                                                            \
+        if (!may_open(path, O_CREAT | O_WRONLY | O_TRUNC))                                                       \
+            return -1;                                                                                           \
         int fd = real.name ? real.name(path, mode)                                                               \
                            : answer(raw_openat(AT_FDCWD, path, O_CREAT | O_WRONLY | O_TRUNC | O_LARGEFILE, mode)); \
         descriptor_set(fd, DESCRIPTOR_UNKNOWN);                                                                  \
@@ -139,34 +165,35 @@ CREAT(creat64)
 
 int hook_open_by_handle_at(int mountfd, struct file_handle *handle, int flags)
 {
+    if (!may_open("a file", flags))
+        return -1;
     int fd = real.open_by_handle_at ? real.open_by_handle_at(mountfd, handle, flags)
                                     : answer(raw_syscall6(SYS_open_by_handle_at, mountfd, (long)handle, flags, 0, 0, 0));
     return opened(fd, AT_FDCWD, NULL, flags);
 }
 
-/* Streams have no raw form: a stream opened before our constructor makes us look the symbols up at once. */
-#define NEED(name)                                                    \
-    if (!__atomic_load_n(&real.name, __ATOMIC_ACQUIRE))               \
-        real_resolve();                                               \
-    if (!real.name) {                                                 \
-        errno = ENOSYS;                                               \
-        return NULL;                                                  \
-    }
-
 #define FOPEN(name)                                                   \
     FILE *hook_##name(const char *path, const char *mode)             \
     {                                                                 \
-        NEED(name)                                                    \
+        REAL_NEED(name, NULL);                                        \
+        if (!may_open_stream(path, mode))                             \
+            return NULL;                                              \
         return opened_stream(real.name(path, mode), path, mode);      \
     }
 FOPEN(fopen)
 FOPEN(fopen64)
 FOPEN(_IO_fopen)
 
+/* A stream whose reopening fails is closed. */
 #define FREOPEN(name)                                                         \
     FILE *hook_##name(const char *path, const char *mode, FILE *stream)       \
     {                                                                         \
-        NEED(name)                                                            \
+        REAL_NEED(name, NULL);                                                \
+        if (!may_open_stream(path, mode)) {                                   \
+            fclose(stream);                                                   \
+            errno = EACCES;                                                   \
+            return NULL;                                                      \
+        }                                                                     \
         return opened_stream(real.name(path, mode, stream), path, mode);      \
     }
 FREOPEN(freopen)
@@ -177,7 +204,7 @@ FREOPEN(freopen64)
 #define FDOPEN(name)                                                                                      \
     FILE *hook_##name(int fd, const char *mode)                                                           \
     {                                                                                                     \
-        NEED(name)                                                                                        \
+        REAL_NEED(name, NULL);                                                                                       \
         if (mode && mode[0] == 'r' && descriptor_state(fd) == DESCRIPTOR_UNKNOWN &&                       \
             !guard_check_fd(fd, AT_FDCWD, NULL)) {                                                        \
             errno = EACCES;                                                                               \
@@ -188,10 +215,25 @@ FREOPEN(freopen64)
 FDOPEN(fdopen)
 FDOPEN(_IO_fdopen)
 
+static bool may_call(long number, long a, long b, long c)
+{
+    if (number == SYS_openat)
+        return may_open((const char *)b, (int)c);
+    if (number == SYS_openat2)
+        return c == 0 || may_open((const char *)b, (int)((const struct how *)c)->flags);
+#ifdef SYS_open
+    if (number == SYS_open)
+        return may_open((const char *)a, (int)b);
+#endif
+    return true;
+}
+
 /* Reached from the stub in hook_syscall.S for opens and closes by number only, with syscall()'s own arguments. */
 long guard_syscall(long number, long a, long b, long c, long d, long e, long f);
 long guard_syscall(long number, long a, long b, long c, long d, long e, long f)
 {
+    if (!may_call(number, a, b, c))
+        return -1;
     long result = raw_syscall6(number, a, b, c, d, e, f);
     if (result < 0) {
         errno = (int)-result;

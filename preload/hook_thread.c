@@ -36,10 +36,7 @@ static struct begin *passed_on(void *(*start)(void *), void *argument)
 int hook_pthread_create(pthread_t *thread, const pthread_attr_t *attributes, void *(*start)(void *), void *argument)
 {
     /* Before glibc 2.34 it lies in a library of its own, which may come after our constructor. */
-    if (!__atomic_load_n(&real.pthread_create, __ATOMIC_ACQUIRE))
-        real_resolve();
-    if (!real.pthread_create)
-        return ENOSYS;
+    REAL_NEED(pthread_create, ENOSYS);
     struct begin *begin = guard_may_judge() && who_suspected() ? passed_on(start, argument) : NULL;
     if (!begin)
         return real.pthread_create(thread, attributes, start, argument);

@@ -11,8 +11,11 @@
 #include <spawn.h>
 #include <stdbool.h>
 #include <stdio.h>
+#include <netdb.h>
+#include <sys/socket.h>
 #include <sys/types.h>
 #include <sys/uio.h>
+#include <wordexp.h>
 
 struct real {
 #define HOOK(family, ret, name, params) ret(*name) params;
@@ -30,5 +33,17 @@ extern void *guard_real_syscall, *guard_real_dlopen, *guard_real_dlmopen;
 /* Looks all of them up. False when a symbol leads back to ourselves (the library was loaded twice). Calls dlsym, which may
  * allocate: from the constructor, or from a hook that has no raw system call to fall back on. Idempotent, thread-safe. */
 bool real_resolve(void);
+
+/* For hooks that have no raw system call: looks the symbols up when a hook is called before our constructor; returns
+ * `otherwise` from the hook, with ENOSYS, where this libc has no such function. */
+#define REAL_NEED(name, otherwise)                                    \
+    do {                                                              \
+        if (!__atomic_load_n(&real.name, __ATOMIC_ACQUIRE))           \
+            real_resolve();                                           \
+        if (!real.name) {                                             \
+            errno = ENOSYS;                                           \
+            return otherwise;                                         \
+        }                                                             \
+    } while (0)
 
 #endif

@@ -254,7 +254,7 @@ static enum object object_of(struct py_object *object)
 {
     const struct python *python = python_api();
     if (python_is_kind(object, python->PyType_Type))
-        return value_class(object) ? OBJECT_VALUE_CLASS : class_in_python(object) ? OBJECT_CLASS : OBJECT_OTHER;
+        return has(object, "__del__") ? OBJECT_FINALIZER : value_class(object) ? OBJECT_VALUE_CLASS : class_in_python(object) ? OBJECT_CLASS : OBJECT_OTHER;
     if (python_is_kind(object, python->PyModule_Type))
         return OBJECT_MODULE;
     return python->PyCallable_Check(object) != 0 ? OBJECT_FUNCTION : OBJECT_OTHER;
