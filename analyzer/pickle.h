@@ -3,7 +3,7 @@
  *   pickle.c          the format: the streams of a file, one after another
  *   pickle_bid.c      does a pickle begin here?
  *   pickle_machine.c  opcodes, as both CPython unpicklers execute them
- *   pickle_stack.c    stack, marks and memo
+ *   pickle_stack.c    stack, marks and memo; pickle_plain.c  the opcodes that need nothing else, in bulk
  *   pickle_field.c    opcodes followed by lines and payloads; pickle_global.c by names
  *   pickle_value.c    what is known of the values: tuples, containers, which names lie in them
  *   pickle_text.c     strings and bytes, read again from the source where they matter
@@ -48,6 +48,8 @@ enum tag {
 
 static inline enum tag word_tag(word value) { return (enum tag)(value & 15); }
 
+/* Fewer bytes cannot name anything when they are unpickled: "ca\nb\n" and an opcode that makes it a pickle. */
+#define PICKLED_LEAST 6u
 /* Text and bytes: 12 bits of length, the last standing for "that or more"; whether it is spelt in escapes; the place. */
 #define TEXT_LENGTH_MAX 4095u
 #define TEXT_ESCAPED ((word)1 << 16)
@@ -94,6 +96,7 @@ struct name {
     uint32_t hash;
     bool mapped;            /* was referred to under a protocol below 3 */
     bool reported;          /* its IMPORT */
+    bool latin1_told;       /* codecs.encode() to Latin-1, which is how protocols below 3 write all bytes: told once */
     bool late;              /* put into a container when that already lay in another: counts as handed to every call */
     uint8_t settled;        /* effect kinds that the sink has settled for it, as bits */
     uint8_t role;           /* enum role */
@@ -154,6 +157,14 @@ struct dtype {
 };
 #define DTYPES 256u
 
+/* Bytes from far back in the file, where texts lie that many opcodes refer to by the memo. */
+struct far {
+    uint64_t start;
+    uint32_t length; /* 0: nothing yet */
+    unsigned char bytes[128];
+};
+#define FARS 64u
+
 #define MEMO_CHUNK 8192u
 #define MEMO_CHUNKS (LIMIT_PICKLE_ENTRIES / MEMO_CHUNK)
 
@@ -187,6 +198,9 @@ struct machine {
     uint64_t memo_high;   /* one past the highest dense index in use */
     uint64_t memo_count;  /* distinct indexes in use */
     struct map sparse;    /* index -> word, for indexes far beyond the count */
+
+    word latin1;          /* the text that last named that codec, TAG_NOTHING: none did; the memo gives the same again */
+    struct far *far;      /* FARS of them, allocated when they are needed */
 
     struct ring plain, named_ring;
     struct sample *samples;
@@ -234,7 +248,17 @@ word value_made(struct machine *machine, enum tag tag, uint32_t name);
 word value_tuple(struct machine *machine, const word *items, size_t count);
 /* Puts items into `target`: pairs of key and value, or single items. */
 void value_insert(struct machine *machine, word target, const word *items, size_t count, bool pairs);
-bool value_bears_names(const struct machine *machine, word value);
+bool container_bears_names(const struct machine *machine, word value);
+/* Tags below are of values that neither bear names nor have an identity. */
+static inline bool word_is_plain(word value) { return word_tag(value) < TAG_GLOBAL; }
+static inline bool value_bears_names(const struct machine *machine, word value)
+{
+    if (word_is_plain(value))
+        return false;
+    if (word_tag(value) == TAG_TUPLE)
+        return (value & TUPLE_NAMED) != 0;
+    return word_tag(value) == TAG_GLOBAL || container_bears_names(machine, value);
+}
 /* The items of a tuple, or NULL when they are forgotten. */
 const word *tuple_items(const struct machine *machine, word tuple);
 /* The first items of a list, set or dict (key, value, ...), or NULL when unknown. `whole`: these are all. */

@@ -101,20 +101,32 @@ static word call_getattr(struct machine *machine, const word *items, size_t coun
     return word_global(word_tag(items[0]) == TAG_GLOBAL ? name : NAMES_MAX);
 }
 
+static bool is_latin1(struct machine *machine, word codec)
+{
+    static const char *const names[] = {"latin1", "latin-1", "latin_1", "iso-8859-1", "iso8859-1", "l1"};
+    size_t i;
+
+    if (codec == machine->latin1)
+        return true;
+    if (word_tag(codec) != TAG_STRING && word_tag(codec) != TAG_STRING8)
+        return false;
+    for (i = 0; i < sizeof names / sizeof names[0]; i++)
+        if (text_equals(machine, codec, names[i])) {
+            machine->latin1 = codec;
+            return true;
+        }
+    return false;
+}
+
 /* codecs.encode(text, "latin1") gives back the bytes that text stands for: how bytes are written below protocol 3. */
 static word call_encode(struct machine *machine, const word *items, size_t count)
 {
-    static const char *const latin1[] = {"latin1", "latin-1", "latin_1", "iso-8859-1", "iso8859-1", "l1"};
-    size_t i;
-
-    if (count == 2 && (word_tag(items[1]) == TAG_STRING || word_tag(items[1]) == TAG_STRING8))
-        for (i = 0; i < sizeof latin1 / sizeof latin1[0]; i++)
-            if (text_equals(machine, items[1], latin1[i])) {
-                if (word_tag(items[0]) == TAG_STRING)
-                    return (items[0] & ~(word)15) | TAG_ENCODED;
-                if (word_tag(items[0]) == TAG_STRING8)
-                    return (items[0] & ~(word)15) | TAG_BYTES;
-            }
+    if (count == 2 && is_latin1(machine, items[1])) {
+        if (word_tag(items[0]) == TAG_STRING)
+            return (items[0] & ~(word)15) | TAG_ENCODED;
+        if (word_tag(items[0]) == TAG_STRING8)
+            return (items[0] & ~(word)15) | TAG_BYTES;
+    }
     return value_made(machine, TAG_OBJECT, NAMES_MAX);
 }
 
@@ -209,13 +221,34 @@ static word result_unknown(struct machine *machine, const struct name *name, wor
     }
 }
 
+/* codecs.encode(text, "latin1") once more, of which nothing is new but the text. TAG_NOTHING for every other call. */
+static word call_encode_again(struct machine *machine, struct name *name, word arguments)
+{
+    const word *items = word_tag(arguments) == TAG_TUPLE ? tuple_items(machine, arguments) : NULL;
+    word made;
+
+    if (!items || name->role != ROLE_ENCODE || arguments & TUPLE_MORE)
+        return TAG_NOTHING;
+    made = call_encode(machine, items, tuple_count(arguments));
+    if (word_tag(made) == TAG_OBJECT)
+        return TAG_NOTHING;
+    if (name->latin1_told)
+        return made;
+    name->latin1_told = true;
+    return TAG_NOTHING;
+}
+
 word call_reduce(struct machine *machine, word callee, word arguments)
 {
-    const struct name *name = callee_name(machine, callee);
+    struct name *name = callee_name(machine, callee);
     struct invocation invocation;
+    word made;
 
     if (name && name->role == ROLE_NONE && invocation_settled(machine, name, EFFECT_CALL, arguments))
         return object_of(machine, callee);
+    made = name ? call_encode_again(machine, name, arguments) : (word)TAG_NOTHING;
+    if (made != TAG_NOTHING)
+        return made;
     invocation = invocation_of(machine, EFFECT_CALL, callee, arguments);
     if (invocation.known)
         return call_items(machine, callee, invocation.arguments, invocation.count);

@@ -29,6 +29,7 @@ void machine_close(struct machine *machine)
     map_clear(&machine->nested, memory);
     map_clear(&machine->dtypes, memory);
     vector_give(machine, machine->dtype, DTYPES * sizeof *machine->dtype);
+    vector_give(machine, machine->far, FARS * sizeof *machine->far);
     value_close(machine);
 }
 
@@ -356,6 +357,9 @@ enum stream_end machine_run(struct machine *machine)
         const unsigned char *fixed;
         unsigned char op;
 
+        end = plain_run(machine);
+        if (end != STREAM_GOES_ON)
+            break;
         if (!op_take(machine, &op, &fixed)) {
             end = STREAM_TRUNCATED;
             break;

@@ -136,6 +136,19 @@ static bool bytes_bid(const struct machine *machine, uint64_t start, uint64_t le
     return scan_bid(head, head_length, tail, tail_length, length) & SCAN_BID_CONTENT;
 }
 
+/* The same of bytes that are spelt otherwise, where they are few: those of dates and of short strings come by the million. */
+static bool spelling_bids(struct machine *machine, word value)
+{
+    struct text text;
+    size_t tail;
+
+    if (text_length(value) > 512 || !text_load(machine, value, SCAN_HEAD, &text) || text.cut)
+        return true;
+    tail = text.length < SCAN_TAIL ? text.length : SCAN_TAIL;
+    return scan_bid((const unsigned char *)text.bytes, text.length, (const unsigned char *)text.bytes + text.length - tail, tail,
+                    text.length) & SCAN_BID_CONTENT;
+}
+
 /* The payload as a source: where it lies, or through a decoder from the arena. False: no memory, or no payload. */
 static bool bytes_source(struct machine *machine, word value, struct source_slice *slice, struct source *source,
                          uint64_t *start)
@@ -151,6 +164,8 @@ static bool bytes_source(struct machine *machine, word value, struct source_slic
         *source = source_from_slice(slice, length);
         return bytes_bid(machine, *start, length);
     }
+    if (!spelling_bids(machine, value))
+        return false;
     decoder = arena_take(machine->scan->arena, sizeof *decoder);
     if (!decoder) {
         scan_failed(machine->scan, SCAN_MEMORY, 0);
@@ -172,7 +187,7 @@ static void bytes_scan(struct machine *machine, word value)
     uint64_t start;
     char member[32];
 
-    if (text_length(value) < 4 || map_get(&machine->nested, word_place(value)) || scan->stopped)
+    if (text_length(value) < PICKLED_LEAST || map_get(&machine->nested, word_place(value)) || scan->stopped)
         return;
     if (bytes_source(machine, value, &slice, &source, &start)) {
         /* What a pickle hands on to be loaded is a model, so that the end of our nesting is no way out. */

@@ -12,6 +12,8 @@ enum stream_end mark_push(struct machine *machine);
 enum stream_end memo_put(struct machine *machine, uint64_t index);
 enum stream_end memo_get(struct machine *machine, uint64_t index);
 void memo_clear(struct machine *machine);
+/* pickle_plain.c: executes what comes, up to the first opcode that needs more than the stack and the memo. */
+enum stream_end plain_run(struct machine *machine);
 
 static inline enum stream_end push(struct machine *machine, word value)
 {

@@ -3,11 +3,40 @@
 
 #include <string.h>
 
+/* The piece of the source around `offset`, kept from one text to the next. NULL: no memory, or the source failed. */
+static const struct far *far_at(struct machine *machine, uint64_t offset)
+{
+    uint64_t start = offset - offset % (sizeof machine->far->bytes / 2);
+    struct far *far;
+    size_t capacity = 0;
+    void *taken = NULL;
+    ssize_t got;
+
+    if (!machine->far) {
+        if (!vector_grow(machine, &taken, &capacity, FARS, sizeof *machine->far, FARS))
+            return NULL;
+        machine->far = taken;
+    }
+    far = &machine->far[start / (sizeof far->bytes / 2) % FARS];
+    if (far->length && far->start == start)
+        return far;
+    far->length = 0;
+    got = source_read(machine->reader.source, far->bytes, sizeof far->bytes, start);
+    if (got < 0) {
+        scan_failed(machine->scan, SCAN_IO, (int)-got);
+        return NULL;
+    }
+    far->start = start;
+    far->length = (uint32_t)got;
+    return far;
+}
+
 /* Bytes at `offset`: from what is buffered, or from the source. Returns how many; 0 also when the source failed. */
 static size_t bytes_at(struct machine *machine, uint64_t offset, void *buffer, size_t length)
 {
     const struct source *source = machine->reader.source;
     const unsigned char *recent;
+    const struct far *far;
     ssize_t got;
 
     if (offset >= machine->reader.end)
@@ -19,6 +48,13 @@ static size_t bytes_at(struct machine *machine, uint64_t offset, void *buffer, s
         memcpy(buffer, recent, length);
         return length;
     }
+    far = far_at(machine, offset);
+    if (far && offset - far->start <= far->length && length <= far->length - (size_t)(offset - far->start)) {
+        memcpy(buffer, far->bytes + (size_t)(offset - far->start), length);
+        return length;
+    }
+    if (machine->scan->stopped)
+        return 0;
     got = source_read(source, buffer, length, offset);
     if (got < 0) {
         scan_failed(machine->scan, SCAN_IO, (int)-got);

@@ -93,21 +93,9 @@ uint32_t value_links(const struct machine *machine, word container)
     return first ? (uint32_t)*first : 0;
 }
 
-bool value_bears_names(const struct machine *machine, word value)
+bool container_bears_names(const struct machine *machine, word value)
 {
-    switch (word_tag(value)) {
-    case TAG_GLOBAL:
-        return true;
-    case TAG_TUPLE:
-        return (value & TUPLE_NAMED) != 0;
-    case TAG_OBJECT:
-    case TAG_LIST:
-    case TAG_DICT:
-    case TAG_SET:
-        return value_links(machine, value) != 0;
-    default:
-        return false;
-    }
+    return machine->link_count && value_links(machine, value) != 0;
 }
 
 static bool value_bears_bytes(word value)
@@ -116,7 +104,7 @@ static bool value_bears_bytes(word value)
     case TAG_BYTES:
     case TAG_ENCODED:
     case TAG_STRING8:
-        return text_length(value) >= 4;
+        return text_length(value) >= PICKLED_LEAST;
     case TAG_TUPLE:
         return (value & TUPLE_BYTES) != 0;
     default:
@@ -316,13 +304,19 @@ static bool pair_matters(struct machine *machine, word key, word item)
 void value_insert(struct machine *machine, word target, const word *items, size_t count, bool pairs)
 {
     size_t step = pairs ? 2 : 1, i;
-    bool identity = has_identity(target);
+    bool identity = has_identity(target), plain = true;
 
-    for (i = 0; i < count; i++)
+    for (i = 0; i < count; i++) {
+        if (word_is_plain(items[i]))
+            continue;
+        plain = false;
         if (has_identity(items[i]))
             bits_set(machine, &machine->inside, items[i]);
+    }
     if (identity && count)
         sample_add(machine, target, items, count);
+    if (plain)
+        return;
     for (i = 0; i < count; i += step) {
         word key = pairs ? items[i] : TAG_NOTHING, item = pairs ? items[i + 1] : items[i];
 
