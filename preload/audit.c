@@ -70,7 +70,7 @@ static int on_event(const char *event, struct py_object *arguments, void *data)
         return -1;
     if (loads_library(event, arguments))
         library_note_places();
-    return who_suspected() ? deeds_judge(event, arguments) : 0;
+    return who_suspected_in_python() ? deeds_judge(event, arguments) : 0;
 }
 
 void audit_install(void)

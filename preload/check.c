@@ -10,6 +10,7 @@
 #include "runtime.h"
 #include "say.h"
 #include "scratch.h"
+#include "torchscript.h"
 #include "unpickler.h"
 
 #include <linux/magic.h>
@@ -122,6 +123,8 @@ static bool judge_afresh(struct check *check, bool in_root)
         verdict_of_guard(&check->verdict, "changing", "keeps changing while it is being judged");
     else
         take_verdict(&check->judged, &check->verdict);
+    if (check->verdict.format && !strcmp(check->verdict.format, "torchscript"))
+        torchscript_look();
     struct verdict_identity identity = verdict_identity(&check->status);
     bool keep = scanned == SCANNED && verdict_may_keep(check->fd, &check->status);
     if (scanned == SCANNED)

@@ -1,6 +1,8 @@
 /* Mapping a file: the judged blocks are looked at once more, and a descriptor from elsewhere is judged now. What changes
  * in the mapping later is not seen (README, boundary). */
 #define _GNU_SOURCE
+#include "decimal.h"
+#include "deed.h"
 #include "descriptors.h"
 #include "guard.h"
 #include "library.h"
@@ -9,6 +11,8 @@
 #include "verdicts.h"
 
 #include <errno.h>
+#include <limits.h>
+#include <string.h>
 
 static bool may_map(int fd, size_t length, uint64_t offset)
 {
@@ -27,11 +31,27 @@ static bool may_map(int fd, size_t length, uint64_t offset)
     return may;
 }
 
+/* TorchScript reads files by mapping them. */
+static bool may_read(int fd)
+{
+    char link[sizeof "/proc/self/fd/" + DECIMAL_SIZE] = "/proc/self/fd/", digits[DECIMAL_SIZE], path[PATH_MAX];
+    if (!torchscript_running())
+        return true;
+    long length = raw_readlinkat(AT_FDCWD, strcat(link, decimal((unsigned)fd, digits)), path, sizeof path - 1);
+    path[length > 0 ? length : 0] = 0;
+    return deed_may(EFFECT_READ, path, "mmap");
+}
+
+static bool may_map_file(int fd, size_t length, int protection, uint64_t offset)
+{
+    return may_map(fd, length, offset) && (!(protection & PROT_EXEC) || library_may_map(fd)) &&
+           (!torchscript_known() || may_read(fd));
+}
+
 #define MMAP(name, offset_type)                                                                              \
     void *hook_##name(void *address, size_t length, int protection, int flags, int fd, offset_type offset)   \
     {                                                                                                        \
-        if (!(flags & MAP_ANONYMOUS) && fd >= 0 &&                                                           \
-            (!may_map(fd, length, (uint64_t)offset) || ((protection & PROT_EXEC) && !library_may_map(fd)))) { \
+        if (!(flags & MAP_ANONYMOUS) && fd >= 0 && !may_map_file(fd, length, protection, (uint64_t)offset)) { \
             errno = EACCES;                                                                                  \
             return MAP_FAILED;                                                                               \
         }                                                                                                    \

@@ -3,6 +3,7 @@
 #include "guard.h"
 #include "library.h"
 #include "real.h"
+#include "torchscript.h"
 
 #include <dlfcn.h>
 #include <errno.h>
@@ -64,6 +65,7 @@ struct dlopen_call guard_check_dlopen(const char *path, int flags, const void *c
     if (!__atomic_load_n(&guard_real_dlopen, __ATOMIC_ACQUIRE))
         real_resolve();
     if (path && strchr(path, '/') && !(flags & RTLD_NOLOAD) && guard_may_judge()) {
+        torchscript_look();
         char *message = message_take();
         if (!may_load(path, caller, message))
             call = (struct dlopen_call){message, 0};

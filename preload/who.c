@@ -37,6 +37,8 @@ enum origin who_guess(void)
     unsigned at;
     if (unpickler_inside(&info))
         return info.origin;
+    if (torchscript_running())
+        return ORIGIN_TORCHSCRIPT;
     enum origin origin = marked(&at);
     return origin != ORIGIN_UNKNOWN ? origin : inherited();
 }
@@ -54,6 +56,8 @@ enum origin who_asks(void)
     unsigned at;
     if (unpickler_prove(&info))
         return info.origin != ORIGIN_IPC && unpickler_importing() ? ORIGIN_IMPORT : info.origin;
+    if (torchscript_running())
+        return ORIGIN_TORCHSCRIPT;
     enum origin origin = marked(&at);
     if (origin != ORIGIN_UNKNOWN)
         return importing(at) ? ORIGIN_IMPORT : origin;

@@ -1,7 +1,7 @@
 /* Who asks? The one answer for every sensitive action, given nothing but the calling thread.
  *
- * An unpickler on this thread comes first, then the innermost code that came out of a file (marked_code.h), then the
- * origin of whoever started this thread. Everybody else is the program itself: ORIGIN_UNKNOWN, which records refine to
+ * An unpickler on this thread comes first, then TorchScript's interpreter, then the innermost code that came out of a file
+ * (marked_code.h), then the origin of whoever started this thread. Everybody else is the program itself: ORIGIN_UNKNOWN, which records refine to
  * "app" or "library". */
 #ifndef GUARD_WHO_H
 #define GUARD_WHO_H
@@ -9,12 +9,15 @@
 #include "../policy/policy.h"
 #include "marked_code.h"
 #include "thread.h"
+#include "torchscript.h"
 
-/* Can it be anybody but the program itself? For hot paths: two words of this thread's and one of the process's. */
-static inline bool who_suspected(void)
+/* Can it be anybody but the program itself? For hot paths: two words of this thread's and one or two of the process's. Audit events
+ * are raised by Python alone, hooks are reached by everybody. */
+static inline bool who_suspected_in_python(void)
 {
     return guard_thread.unpickler_origin != 0 || guard_thread.inherited != 0 || marked_code_any();
 }
+static inline bool who_suspected(void) { return who_suspected_in_python() || torchscript_known(); }
 
 /* A first answer, quick: it may believe a little too long in an unpickler that has returned. Async-signal-safe, any
  * thread, any hook, GIL held or not. */

@@ -1,0 +1,73 @@
+#define _GNU_SOURCE
+#include "torchscript.h"
+
+#include "native.h"
+#include "real.h"
+
+#include <dlfcn.h>
+#include <stddef.h>
+#include <stdint.h>
+
+bool torchscript_found;
+
+/* Functions of libtorch below which operators of a program run: its interpreters, and the evaluation of what does not hang on
+ * the inputs (before the first run, or by an optimisation). Their types have kept these names from torch 1.6 to 2.13. */
+static const char *const runners[] = {
+    "_ZN5torch3jit16InterpreterState3runERSt6vectorIN3c106IValueESaIS4_EE",
+    "_ZN5torch3jit16InterpreterState8runAsyncERSt6vectorIN3c106IValueESaIS4_EE",
+    "_ZN5torch3jit6mobile16InterpreterState3runERSt6vectorIN3c106IValueESaIS5_EE",
+    "_ZN5torch3jit26runNodeIfInputsAreConstantEPKNS0_4NodeEbPNS0_7AliasDbE",
+    "_ZN5torch3jit19ConstantPropagationERSt10shared_ptrINS0_5GraphEEb",
+};
+#define RUNNERS (sizeof runners / sizeof runners[0])
+
+/* Of the runners and, last, of Python's own interpreter; empty where there is none. */
+static struct range {
+    uintptr_t start, end;
+} ranges[RUNNERS + 1];
+
+static void learn(struct range *range, void *function)
+{
+    if (function != NULL)
+        native_function((uintptr_t)function, &range->start, &range->end);
+}
+
+void torchscript_look(void)
+{
+    static bool looking;
+    if (torchscript_known() || real.dlopen == NULL || __atomic_exchange_n(&looking, true, __ATOMIC_ACQUIRE))
+        return;
+    void *library = real.dlopen("libtorch_cpu.so", RTLD_LAZY | RTLD_NOLOAD);
+    if (library != NULL) {
+        bool found = false;
+        for (size_t i = 0; i < RUNNERS; i++) {
+            learn(&ranges[i], dlsym(library, runners[i]));
+            found = found || ranges[i].end != 0;
+        }
+        learn(&ranges[RUNNERS], dlsym(RTLD_DEFAULT, "_PyEval_EvalFrameDefault"));
+        dlclose(library);
+        __atomic_store_n(&torchscript_found, found, __ATOMIC_RELEASE);
+    }
+    __atomic_store_n(&looking, false, __ATOMIC_RELEASE);
+}
+
+static enum native_answer find_runner(void *context, const struct native_frame *frame)
+{
+    for (size_t i = 0; i <= RUNNERS; i++)
+        if (frame->ip > ranges[i].start && frame->ip <= ranges[i].end) {
+            *(bool *)context = i < RUNNERS;
+            return NATIVE_ENOUGH;
+        }
+    return NATIVE_GO_ON;
+}
+
+/* Operators of libtorch are called through its dispatcher: some dozens of frames above their interpreter. */
+#define TORCHSCRIPT_FRAMES 512u
+
+bool torchscript_running(void)
+{
+    bool running = false;
+    if (torchscript_known())
+        native_visit(find_runner, &running, TORCHSCRIPT_FRAMES, false);
+    return running;
+}
