@@ -7,7 +7,7 @@
 #include <string.h>
 
 static const char *const top_keys[] = {"$schema", "version", "mode", "locked", "log_required", "rules", "ipc", "exchanges",
-                                       "wrappers", "caches", "services", "loaders", "limits"};
+                                       "wrappers", "caches", "services", "loaders", "limits", "switches", "no_deepbind"};
 #define TOP_KEYS (sizeof top_keys / sizeof top_keys[0])
 
 static const char *top_key_word(unsigned number)
@@ -43,16 +43,6 @@ static bool check_caches(const struct compiler *compiler, const cJSON *node)
     return true;
 }
 
-/* The caps of the analyzer are compiled in; a policy that names one must not believe that it changed it. */
-static bool check_limits(const struct compiler *compiler, const cJSON *node)
-{
-    if (!cJSON_IsObject(node))
-        return fault_at_value(compiler, node, "the value of", node->string, " is an object");
-    if (node->child != NULL)
-        return fault_at_key(compiler, node->child, "no limit that a policy can set is called", node->child->string, NULL);
-    return true;
-}
-
 static bool check_top(const struct compiler *compiler, const cJSON *member)
 {
     const char *key = member->string;
@@ -63,7 +53,7 @@ static bool check_top(const struct compiler *compiler, const cJSON *member)
     }
     if (strcmp(key, "mode") == 0)
         return check_mode(compiler, member);
-    if (strcmp(key, "locked") == 0 || strcmp(key, "log_required") == 0) {
+    if (strcmp(key, "locked") == 0 || strcmp(key, "log_required") == 0 || strcmp(key, "no_deepbind") == 0) {
         if (!cJSON_IsBool(member))
             return fault_at_value(compiler, member, "the value of", key, " is true or false");
         if (key[1] == 'o' && key[2] == 'c' && cJSON_IsTrue(member) && !compiler->text->site)
@@ -79,6 +69,8 @@ static bool check_top(const struct compiler *compiler, const cJSON *member)
         return check_caches(compiler, member);
     if (strcmp(key, "limits") == 0)
         return check_limits(compiler, member);
+    if (strcmp(key, "switches") == 0)
+        return check_switches(compiler, member);
     if (strcmp(key, "$schema") == 0)
         return true;
     const char *nearest = words_nearest(&top_words, key);
@@ -196,6 +188,13 @@ static void take_settings(struct policy *policy, const struct compiler *compiler
             policy->mode = MODE_ENFORCE;
         if (required != NULL && (!locked || cJSON_IsTrue(required)))
             policy->log_required = cJSON_IsTrue(required) != 0;
+        const cJSON *no_deepbind = cJSON_GetObjectItemCaseSensitive(root, "no_deepbind");
+        if (no_deepbind != NULL && (!locked || cJSON_IsTrue(no_deepbind)))
+            policy->no_deepbind = cJSON_IsTrue(no_deepbind) != 0;
+        const cJSON *limits = cJSON_GetObjectItemCaseSensitive(root, "limits");
+        const cJSON *quiet = cJSON_GetObjectItemCaseSensitive(limits, "quiet_seconds");
+        if (quiet != NULL && !locked)
+            policy->quiet_seconds = (unsigned)quiet->valueint;
     }
 }
 
@@ -234,7 +233,7 @@ static bool load_into(struct policy *policy, struct compiler *compilers, size_t 
             return false;
     }
     take_settings(policy, compilers, count);
-    if (!check_locked(policy, compilers, count))
+    if (!check_locked(policy, compilers, count) || !check_switch_names(policy, compilers, count))
         return false;
     if (!sort_unlisted(policy) || !index_build(&policy->index, policy->rules, policy->rule_count))
         return no_memory(fault, "no memory for the policy, or more patterns than it can hold");
@@ -291,4 +290,14 @@ bool policy_locked(const struct policy *policy)
 bool policy_log_required(const struct policy *policy)
 {
     return policy->log_required;
+}
+
+bool policy_no_deepbind(const struct policy *policy)
+{
+    return policy->no_deepbind;
+}
+
+unsigned policy_quiet_seconds(const struct policy *policy)
+{
+    return policy->quiet_seconds;
 }

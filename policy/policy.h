@@ -92,6 +92,18 @@ enum policy_mode policy_mode(const struct policy *policy);
 bool policy_locked(const struct policy *policy);
 bool policy_log_required(const struct policy *policy);
 
+/* Is RTLD_DEEPBIND to be left out of dlopen's flags, so that no library finds libc before the guard? */
+bool policy_no_deepbind(const struct policy *policy);
+
+/* So many seconds without a model being opened end the phase of loading: the program serves. 0: it never does. */
+unsigned policy_quiet_seconds(const struct policy *policy);
+
+/* Environment variables by which libraries are made stricter: those that are on, with the value they get; and, `value` NULL, those
+ * that make a library laxer, to be reported where they are set. */
+struct policy_switch { const char *variable, *value, *why; };
+void policy_switches(const struct policy *policy, void (*visit)(void *context, const struct policy_switch *found),
+                     void *context);
+
 /* Does the code in the source file `path` start threads that serve the whole program, whoever happens to need them first? */
 bool policy_is_service_file(const struct policy *policy, const char *path);
 

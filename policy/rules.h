@@ -74,7 +74,8 @@ struct policy {
     char *ids; /* of rules that give none: "policy.json#3" */
     struct rule_index index;
     enum policy_mode mode;
-    bool locked, log_required;
+    bool locked, log_required, no_deepbind;
+    unsigned quiet_seconds;
 };
 
 /* One text under compilation. */
@@ -101,6 +102,12 @@ bool rule_compile(const struct compiler *compiler, const cJSON *node, struct rul
 
 /* Is `node` a string, or an array of strings? False with a fault. */
 bool check_strings(const struct compiler *compiler, const cJSON *node);
+
+/* Checks the values of "limits" and "switches"; and, once all texts are parsed, that each switch which is turned is known. False
+ * with a fault. */
+bool check_limits(const struct compiler *compiler, const cJSON *node);
+bool check_switches(const struct compiler *compiler, const cJSON *node);
+bool check_switch_names(const struct policy *policy, const struct compiler *compilers, size_t count);
 
 /* Calls for the next string of a list: `for (item = list_first(list); item != NULL; item = list_next(list, item))`. */
 static inline const cJSON *list_first(const cJSON *list) { return cJSON_IsArray(list) ? list->child : list; }

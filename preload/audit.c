@@ -9,6 +9,7 @@
 #include "native.h"
 #include "record.h"
 #include "resolve.h"
+#include "switches.h"
 #include "unpickler.h"
 #include "unpickler_learn.h"
 #include "who.h"
@@ -80,6 +81,9 @@ void audit_install(void)
         return;
     native_prepare();
     python->PySys_AddAuditHook(on_event, NULL);
+    struct guard_section section = guard_enter();
+    switches_apply();
+    guard_leave(section);
 }
 
 void audit_notice(const char *path)

@@ -55,6 +55,17 @@ static bool may_load(const char *path, const void *caller, char *message)
     return library_may_load(expand_origin(path, caller, expanded) ? expanded : path, message, MESSAGE_SIZE);
 }
 
+static bool may_strip_deepbind(void)
+{
+    if (!guard_may_judge())
+        return false;
+    struct guard_section section = guard_enter();
+    const struct policy *policy = guard_mode() == MODE_ENFORCE ? guard_policy() : NULL;
+    bool may = policy != NULL && policy_no_deepbind(policy);
+    guard_leave(section);
+    return may;
+}
+
 /* Names without a slash are looked up where the system, the environment and the caller's own RUNPATH say: no file can choose
  * what is found there. A mode without RTLD_LAZY and RTLD_NOW makes the loader refuse what it is given, our message in place of
  * the name, without looking for such a file. */
@@ -70,6 +81,8 @@ struct dlopen_call guard_check_dlopen(const char *path, int flags, const void *c
         if (!may_load(path, caller, message))
             call = (struct dlopen_call){message, 0};
     }
+    if ((call.flags & RTLD_DEEPBIND) && may_strip_deepbind())
+        call.flags &= ~RTLD_DEEPBIND;
     errno = saved;
     return call;
 }
