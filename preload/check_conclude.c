@@ -3,6 +3,7 @@
 #include "check.h"
 
 #include "asker.h"
+#include "phase.h"
 #include "raw.h"
 #include "say.h"
 #include "tally.h"
@@ -228,7 +229,7 @@ bool check_conclude(struct check *check, bool fresh)
     if (decision == DECISION_WARN)
         tally_add(&tally.warned);
     if (decision != DECISION_DENY)
-        return may;
+        return (!check->policy || phase_admits(check->policy, &check->model, check->path)) && may;
     tally_add(&tally.denied);
     say_denied(check);
     if (enforce)
