@@ -69,6 +69,8 @@ static int on_event(const char *event, struct py_object *arguments, void *data)
         return resolve_judge(arguments, here);
     if (event[0] == 'e' && strcmp(event, "exec") == 0 && model_code_judge(arguments) < 0)
         return -1;
+    if (event[0] == 'f' && strcmp(event, "function.__new__") == 0)
+        marked_code_made(arguments);
     if (loads_library(event, arguments))
         library_note_places();
     return who_suspected_in_python() ? deeds_judge(event, arguments) : 0;

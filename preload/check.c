@@ -12,6 +12,7 @@
 #include "scratch.h"
 #include "torchscript.h"
 #include "unpickler.h"
+#include "who.h"
 
 #include <linux/magic.h>
 #include <stddef.h>
@@ -125,6 +126,8 @@ static bool judge_afresh(struct check *check, bool in_root)
         take_verdict(&check->judged, &check->verdict);
     if (check->verdict.format && !strcmp(check->verdict.format, "torchscript"))
         torchscript_look();
+    if (check->judged.template)
+        who_note_template();
     struct verdict_identity identity = verdict_identity(&check->status);
     bool keep = scanned == SCANNED && verdict_may_keep(check->fd, &check->status);
     if (scanned == SCANNED)

@@ -264,6 +264,13 @@ const void *frames_find_such(bool (*is)(const void *code), unsigned *at)
     return NULL;
 }
 
+bool frames_code_claims(const void *code, const char *file)
+{
+    char claimed[32];
+    text_copy(load_pointer(code, layout->code_file), claimed, sizeof(claimed), true);
+    return strcmp(claimed, file) == 0;
+}
+
 /* Does the C API tell the same file, function and line for a frame object? */
 static bool frame_agrees(const struct frame *walked, struct py_object *frame)
 {

@@ -59,6 +59,32 @@ void marked_code_add(struct py_object *code, enum origin origin)
     add_nested(code, origin, NESTED_MAX);
 }
 
+/* Does the function that runs name this module? */
+static bool caller_names(const char *module)
+{
+    const struct python *python = python_api();
+    struct py_object *frame = python->PyEval_GetFrame(), *code = python_attribute(frame, "f_code");
+    struct py_object *names = python_attribute(code, "co_names");
+    ptrdiff_t count = python_is(names, python->PyTuple_Type) ? python->PyTuple_Size(names) : 0;
+    bool found = false;
+    for (ptrdiff_t i = 0; i < count && !found; i++) {
+        const char *name = python_text(python->PyTuple_GetItem(names, i));
+        found = name != NULL && strcmp(name, module) == 0;
+    }
+    python_release(names);
+    python_release(code);
+    return found;
+}
+
+void marked_code_made(struct py_object *arguments)
+{
+    struct python_error error;
+    python_error_save(&error);
+    if (caller_names("marshal"))
+        marked_code_add(python_item(arguments, 0), ORIGIN_LAMBDA);
+    python_error_restore(&error);
+}
+
 enum origin marked_code_origin(const void *code)
 {
     uintptr_t address = (uintptr_t)code;

@@ -19,16 +19,26 @@ static enum origin inherited(void)
     return guard_thread.inherited != 0 && runs_python() ? (enum origin)guard_thread.inherited : ORIGIN_UNKNOWN;
 }
 
+bool who_templates;
+
+/* jinja2 compiles what did not come from a file of the application's under this name (jinja2/environment.py, compile). */
+static bool is_template(const void *code)
+{
+    return __atomic_load_n(&who_templates, __ATOMIC_RELAXED) && frames_code_claims(code, "<template>");
+}
+
 static bool is_marked(const void *code)
 {
-    return marked_code_origin(code) != ORIGIN_UNKNOWN;
+    return marked_code_origin(code) != ORIGIN_UNKNOWN || is_template(code);
 }
 
 /* The origin of the innermost marked code, and how far up it stands. */
 static enum origin marked(unsigned *at)
 {
-    const void *code = marked_code_any() ? frames_find_such(is_marked, at) : NULL;
-    return code != NULL ? marked_code_origin(code) : ORIGIN_UNKNOWN;
+    bool any = marked_code_any() || __atomic_load_n(&who_templates, __ATOMIC_RELAXED);
+    const void *code = any ? frames_find_such(is_marked, at) : NULL;
+    enum origin origin = code != NULL ? marked_code_origin(code) : ORIGIN_UNKNOWN;
+    return code != NULL && origin == ORIGIN_UNKNOWN ? ORIGIN_TEMPLATE : origin;
 }
 
 enum origin who_guess(void)

@@ -1,7 +1,7 @@
 /* Who asks? The one answer for every sensitive action, given nothing but the calling thread.
  *
  * An unpickler on this thread comes first, then TorchScript's interpreter, then the innermost code that came out of a file
- * (marked_code.h), then the origin of whoever started this thread. Everybody else is the program itself: ORIGIN_UNKNOWN, which records refine to
+ * (marked_code.h) or that Jinja made of a text, then the origin of whoever started this thread. Everybody else is the program itself: ORIGIN_UNKNOWN, which records refine to
  * "app" or "library". */
 #ifndef GUARD_WHO_H
 #define GUARD_WHO_H
@@ -11,11 +11,16 @@
 #include "thread.h"
 #include "torchscript.h"
 
-/* Can it be anybody but the program itself? For hot paths: two words of this thread's and one or two of the process's. Audit events
+/* A file with a chat template was judged: from now on the code that Jinja made of a text is a template's. */
+extern bool who_templates;
+static inline void who_note_template(void) { __atomic_store_n(&who_templates, true, __ATOMIC_RELAXED); }
+
+/* Can it be anybody but the program itself? For hot paths: two words of this thread's and some of the process's. Audit events
  * are raised by Python alone, hooks are reached by everybody. */
 static inline bool who_suspected_in_python(void)
 {
-    return guard_thread.unpickler_origin != 0 || guard_thread.inherited != 0 || marked_code_any();
+    return guard_thread.unpickler_origin != 0 || guard_thread.inherited != 0 || marked_code_any() ||
+           __atomic_load_n(&who_templates, __ATOMIC_RELAXED);
 }
 static inline bool who_suspected(void) { return who_suspected_in_python() || torchscript_known(); }
 
