@@ -46,7 +46,7 @@ static bool template_run(struct scan *scan, const struct source *source)
     } else if (found) {
         struct argument argument = {.kind = ARGUMENT_STRING, .text = found};
         struct effect effect = {.kind = EFFECT_CODE,
-                                .name = "template-escape",
+                                .name = template_effect(found),
                                 .arguments = &argument,
                                 .argument_count = 1,
                                 .argument_known = true,

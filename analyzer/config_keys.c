@@ -47,6 +47,9 @@ const struct config_key config_keys[] = {
     {"fine_prompt", CONFIG_PATH, ANY, false, NULL, NULL},
     {"repo_path", CONFIG_TARGET, CONFIG_FILE_KNOWN, false, NULL, NULL},
     {"class_info_file", CONFIG_PATH, CONFIG_FILE_KNOWN, false, NULL, NULL},
+    /* configuration_utils.py: getattr(torch, name) */
+    {"dtype", CONFIG_OF_TORCH, CONFIG_FILE_MODEL, false, NULL, NULL},
+    {"torch_dtype", CONFIG_OF_TORCH, CONFIG_FILE_MODEL, false, NULL, NULL},
     /* retrieval_rag.py: an index and its pickles, from a folder or an address; passages and data sets */
     {"index_path", CONFIG_DATA, CONFIG_FILE_MODEL, false, NULL, NULL},
     {"passages_path", CONFIG_DATA, CONFIG_FILE_MODEL, false, NULL, NULL},
@@ -62,7 +65,7 @@ const struct config_key config_keys[] = {
     {"fast_tokenizer_files", CONFIG_PATH, CONFIG_FILE_TOKENIZER, true, NULL, NULL},
     /* save_pretrained of old releases left the author's own cache path here in thousands of published tokenizers */
     {"tokenizer_file", CONFIG_PATH_UP, CONFIG_FILE_TOKENIZER, false, NULL, NULL},
-    {"chat_template", CONFIG_TEMPLATE, ANY | YAML, true, "template-escape", NULL},
+    {"chat_template", CONFIG_TEMPLATE, ANY | YAML, true, NULL, NULL},
 
     /* timm: models/_builder.py, _hub.py; open_clip: model.py, factory.py */
     {"pretrained_cfg", CONFIG_CONTEXT, ANY, false, NULL, NULL},

@@ -22,6 +22,7 @@ enum config_role {
     CONFIG_ATTACK,      /* the key itself: no library writes it */
     CONFIG_IMPORT,      /* a module or class that is imported */
     CONFIG_OF_TRANSFORMERS, /* a class that is looked up in transformers */
+    CONFIG_OF_TORCH,    /* a type of numbers that is looked up in torch */
     CONFIG_MODULE_TYPE, /* a class that is imported, unless it is sentence-transformers' own */
     CONFIG_LIBRARY,     /* a module that is imported, and... */
     CONFIG_CLASS,       /* ...beside it what is looked up there */

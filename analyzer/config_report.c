@@ -135,8 +135,11 @@ void config_report_address(struct config *config, const char *text)
         effect.kind = EFFECT_READ;
         effect.name = text + 5;
     }
-    if (text[0] != '\0')
-        config_report(config, &effect);
+    if (text[0] == '\0')
+        return;
+    config_report(config, &effect);
+    if (effect.kind == EFFECT_CONNECT)
+        config_report_target(config, text, false);
 }
 
 /* Reads `torch.nn.LeakyReLU(0.1, inplace=True)`: the callee's length when the arguments are plain values, else 0. */

@@ -40,7 +40,7 @@ static void template_read(struct config *config)
     if (!found)
         return;
     config->in_template = false;
-    config_report_code(config, "template-escape", found);
+    config_report_code(config, template_effect(found), found);
 }
 
 /* A callable that a loader looks up and calls. What is put together from other places cannot be told. */
@@ -142,6 +142,9 @@ static void name_read(struct config *config, const struct config_key *row)
     case CONFIG_OF_TRANSFORMERS:
         config_report_call_of(config, EFFECT_IMPORT, "transformers", text);
         break;
+    case CONFIG_OF_TORCH:
+        config_report_call_of(config, EFFECT_IMPORT, "torch", strrchr(text, '.') ? strrchr(text, '.') + 1 : text);
+        break;
     case CONFIG_MODULE_TYPE:
         if (strncmp(text, "sentence_transformers.", 22) == 0)
             break;
@@ -193,6 +196,7 @@ static void string_read(struct config *config, const struct config_key *row)
         break;
     case CONFIG_IMPORT:
     case CONFIG_OF_TRANSFORMERS:
+    case CONFIG_OF_TORCH:
     case CONFIG_MODULE_TYPE:
     case CONFIG_LIBRARY:
     case CONFIG_CLASS:

@@ -156,9 +156,9 @@ static void template_read(struct gguf *gguf, uint64_t length)
         const char *found = template_scan(&template, (const char *)bytes, got);
         if (found) {
             struct argument argument = {.kind = ARGUMENT_STRING, .text = found};
-            struct effect effect = {.kind = EFFECT_CODE, .name = "template-escape", .arguments = &argument,
+            struct effect effect = {.kind = EFFECT_CODE, .name = template_effect(found), .arguments = &argument,
                                     .argument_count = 1, .argument_known = true, .field = gguf->key, .offset = offset,
-                                    .detail = "the chat template reaches for what only an escape from its sandbox needs"};
+                                    .detail = "the chat template reaches for what only an escape from it needs"};
             scan_report(gguf->scan, FORMAT, &effect);
             (void)skip(gguf, length);
             return;

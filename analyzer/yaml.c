@@ -172,7 +172,7 @@ static enum json_event text_tell(struct yaml *yaml, size_t column, bool quoted)
     yaml->plain = !quoted;
     if (yaml_in_flow(yaml)) {
         bool pair = top->kind == YAML_FLOW_SEQUENCE;
-        if (key || (top->kind == YAML_FLOW_MAP && !top->keyed))
+        if (key || (!pair && !top->keyed))
             return key_place(yaml, YAML_FLOW_PAIR, 0, !pair);
     } else if (key) {
         return key_place(yaml, YAML_BLOCK_MAP, column, top_is(yaml, YAML_BLOCK_MAP, column));
@@ -264,8 +264,11 @@ static bool block_token(struct yaml *yaml, enum json_event *event)
         levels_close(yaml, 0);
         return false;
     }
-    if (c == '%' && yaml->column == 0 && depth == 0) {
-        yaml_directive_take(yaml);
+    if (c == '%' && yaml->column == 0) {
+        if (depth == 0)
+            yaml_directive_take(yaml);
+        else
+            levels_close(yaml, 0);
         return false;
     }
     for (; yaml->first && depth > 0; depth--) {
@@ -292,13 +295,23 @@ static bool block_token(struct yaml *yaml, enum json_event *event)
         *event = level_open(yaml, kind, yaml->column);
         return true;
     }
+    size_t node = yaml->node_column;
+    yaml_advance(yaml, 1);
+    if (c == ':' && node != SIZE_MAX) { /* nothing but a tag or anchor is the key */
+        yaml->text[yaml->text_length = 0] = '\0';
+        *event = key_place(yaml, YAML_BLOCK_MAP, node, top_is(yaml, YAML_BLOCK_MAP, node));
+        return true;
+    }
     if (dash)
         way_element(&yaml->way, yaml->depth - 1);
     node_reset(yaml);
-    yaml->explicit_key = c == '?';
-    yaml_advance(yaml, 1);
     yaml->first = true;
-    return false;
+    if (c == '?') { /* an object or array may be the key: that has no name */
+        yaml->text[yaml->text_length = 0] = '\0';
+        *event = key_tell(yaml);
+    }
+    yaml->explicit_key = c == '?';
+    return c == '?';
 }
 
 static bool flow_token(struct yaml *yaml, enum json_event *event)
@@ -318,7 +331,11 @@ static bool flow_token(struct yaml *yaml, enum json_event *event)
         if (top->kind == YAML_FLOW_SEQUENCE)
             way_element(&yaml->way, yaml->depth - 1);
         top->keyed = false;
-    } else if (c != ':' && !((c == '?' || c == '-') && yaml_blank(yaml, 1))) {
+    } else if (c == '?' && top->kind == YAML_FLOW_SEQUENCE) {
+        yaml_advance(yaml, 1);
+        *event = level_open(yaml, YAML_FLOW_PAIR, 0);
+        return true;
+    } else if (c != ':' && c != '?' && !(c == '-' && yaml_blank(yaml, 1))) {
         return node_token(yaml, event);
     }
     if (c != ':')

@@ -52,6 +52,7 @@ struct yaml {
     bool many_lines;
     size_t indent;      /* of a block scalar; SIZE_MAX: its first line says */
     size_t indent_least;
+    char line_end;      /* what its lines are joined by */
 };
 
 /* Starts reading all of `source`. False: no memory. */

@@ -248,6 +248,7 @@ static void block_begin(struct yaml *yaml)
 
     yaml->indent_least = yaml->depth > 0 ? yaml->levels[yaml->depth - 1].column + 1 : 1;
     yaml->indent = SIZE_MAX;
+    yaml->line_end = yaml_look(yaml, 0) == '>' ? ' ' : '\n';
     yaml_advance(yaml, 1);
     while ((c = yaml_look(yaml, 0)) == '+' || c == '-' || (c >= '0' && c <= '9')) {
         if (c >= '1')
@@ -270,7 +271,7 @@ static bool block_step(struct yaml *yaml)
     if (yaml_look(yaml, 0) < 0)
         return false;
     if (yaml_break(yaml, 0) > 0) {
-        put(yaml, '\n');
+        put(yaml, yaml->line_end);
         yaml_break_take(yaml);
         return true;
     }
@@ -304,7 +305,8 @@ void yaml_text_part(struct yaml *yaml)
     while (yaml->in_text && yaml->text_length < LIMIT_NAME)
         yaml->in_text = text_step(yaml);
     /* Line feeds at the end matter to nobody who looks for names. */
-    while (!yaml->in_text && yaml->style == STYLE_BLOCK && yaml->text_length > 0 && yaml->text[yaml->text_length - 1] == '\n')
+    while (!yaml->in_text && yaml->style == STYLE_BLOCK && yaml->text_length > 0 &&
+           yaml->text[yaml->text_length - 1] == yaml->line_end)
         yaml->text_length--;
     yaml->text[yaml->text_length] = '\0';
     yaml->cut = yaml->in_text;
@@ -337,10 +339,11 @@ bool yaml_text_quoted(const struct yaml *yaml)
 
 /* --- Tags ------------------------------------------------------------------------------------------------------------- */
 
-/* Reads a word up to a blank into `to`, undoing %xx where `escapes`. In a flow collection its indicators end it too. */
+/* Reads a word up to a blank or `end` into `to`, undoing %xx where `escapes`. Without an `end` (-1) the indicators of a flow
+ * collection around it end it too. */
 static void word_take(struct yaml *yaml, char *to, size_t size, bool escapes, int end)
 {
-    bool flow = yaml_in_flow(yaml);
+    bool flow = yaml_in_flow(yaml) && end < 0;
     size_t length = 0;
     int c;
 

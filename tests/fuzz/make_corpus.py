@@ -152,6 +152,24 @@ pandas_categorical:null
 """
 
 
+YAML = """# comment
+a: &a {_target_: os.system, "\\x5ftarget_": [1, *b]}
+? |-
+  _target_
+: >+
+  folded
+
+  text
+b:
+- - c: 'it''s'
+  - &b "two\\
+    lines"
+<<: *a
+z: (1, !!python/name:os.system)
+--- [x: y, ? z]
+"""
+
+
 def hdf5():
     """A root with an attribute, two links and a dataset whose parts lie elsewhere; object headers of both versions."""
     def message(kind, body):
@@ -238,6 +256,12 @@ def seeds():
                                              "auto_mapping": {"parent_library": "mypkg"}}).encode()
     yield "index.json", json.dumps({"weight_map": {"w": "../outside.bin", "v": "/absolute.bin"}}).encode()
     yield "duplicate.json", b'{"a": 1, "a": [NaN, -Infinity, 1e999], "b": "\\ud800"}'
+    yield "config.yaml", YAML.encode()
+    yield "tags.yaml", b"%TAG !p! tag:yaml.org,2002:python/\n---\nx: !p!object/apply:os.s%79stem [id]\ny: !new:a.B {k: !ref <x>}\n...\n"
+    yield "MLmodel", b"flavors:\n  python_function:\n    loader_module: a.b\n    code: ../x\n    artifacts: {a: {uri: org/x}}\n"
+    yield "README.md", b"---\nbase_model:\n- org/base\nprior: org/prior\n---\n# Title\n"
+    yield "config.cfg", b"[nlp]\nx = {\"@callbacks\": \"a.v1\"}\n[components.t]\nsource = \"other\"\nlong = [1,\n    2]\n"
+    yield "chat.jinja", b"{%- raw -%}{{ x.__class__ }}{% endraw %}{# __mro__ #}{% for m in messages %}{{ m['a'] | attr(\"b\") }}{% endfor %}"
     yield "policy.json", json.dumps({"version": 1, "mode": "audit", "log_required": True, "rules": [
         {"id": "mine", "effect": "call", "match": ["mypkg.*", "a:b.c"], "args": ["i*"], "origin": ["unpickler"],
          "format": ["pickle"], "path": ["/m/**"], "model": ["hf:org/*"], "revision": "0" * 40, "sha256": "0" * 64,
