@@ -218,6 +218,7 @@ struct onnx {
     unsigned open;
     char key[16], value[LIMIT_NAME + 8];               /* of the external_data entry at hand */
     bool value_cut;
+    uint64_t last_location; /* hash of the file that was reported last */
 };
 
 static bool domain_known(const char *domain)
@@ -268,8 +269,10 @@ static void external_judge(struct onnx *onnx)
         effect.detail = "a path too long to be one";
     else if (path_leaves(onnx->value))
         effect.detail = "a tensor's data are read from outside the model's folder";
-    else
-        return;
+    uint64_t hash = name_hash(NAME_HASH, onnx->value, strlen(onnx->value));
+    if (hash == onnx->last_location)
+        return; /* a thousand tensors share a file */
+    onnx->last_location = hash;
     scan_report(onnx->scan, FORMAT, &effect);
 }
 

@@ -243,7 +243,7 @@ bool check_may_be_of_model(const char *path)
     if (!path || !record_wanted())
         return false;
     edges_note_ref(path);
-    return !strstr(path, "/__pycache__/") && (model_in_hub(path, &identity) || edges_may_name(path));
+    return !strstr(path, "/__pycache__/") && (model_in_cache(path, &identity) || edges_may_name(path));
 }
 
 bool check_conclude_plain(struct check *check)
@@ -252,7 +252,7 @@ bool check_conclude_plain(struct check *check)
         return true;
     struct edge edge;
     edges_find(check->path, check->real, &(struct model_identity){0}, NULL, NULL, 0, &edge);
-    if (!model_in_hub(check->path, &check->model)) {
+    if (!model_in_cache(check->path, &check->model)) {
         if (edge.kind != EDGE_DECLARED)
             return true;
         model_identify(check->path, &check->model);

@@ -213,7 +213,7 @@ void edges_find(const char *path, const char *real, const struct model_identity 
         return;
     *edge = (struct edge){.kind = EDGE_OBSERVED};
     for (unsigned i = 0; i < frame_count; i++) {
-        if (frames[i].file[0] == '/' && model_in_hub(frames[i].file, &other) && strcmp(other.id, model->id) != 0) {
+        if (frames[i].file[0] == '/' && model_in_cache(frames[i].file, &other) && strcmp(other.id, model->id) != 0) {
             *edge = edge_of(&other, EDGE_OBSERVED);
             return;
         }

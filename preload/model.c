@@ -61,9 +61,9 @@ static bool identify_hub(const char *path, struct model_identity *identity)
         const char *inside = next.text;
         if (part_is(&next, "snapshots") && part_next(&after, &part)) {
             part_append(identity->revision, sizeof(identity->revision), part.text, part.length);
-            inside = after + strspn(after, "/");
+            inside = after;
         }
-        part_append(identity->inside, sizeof(identity->inside), inside, strlen(inside));
+        part_rest(identity->inside, sizeof(identity->inside), inside);
         return true;
     }
     return false;
@@ -106,14 +106,14 @@ static bool identify_modules(const char *path, struct model_identity *identity)
         if (!part_is(&part, "transformers_modules") || !part_next(&after, &org) || !part_next(&after, &name) ||
             !part_next(&after, &commit) || !part_is_hex(&commit, 40))
             continue;
-        const char *inside = after + strspn(after, "/");
+        const char *inside = after;
         if (!part_append(identity->id, sizeof(identity->id), "hf:", 3) ||
             !append_unsanitized(identity->id, sizeof(identity->id), &org) ||
             !part_append(identity->id, sizeof(identity->id), "/", 1) ||
             !append_unsanitized(identity->id, sizeof(identity->id), &name))
             return false;
         part_append(identity->revision, sizeof(identity->revision), commit.text, commit.length);
-        part_append(identity->inside, sizeof(identity->inside), inside, strlen(inside));
+        part_rest(identity->inside, sizeof(identity->inside), inside);
         return true;
     }
     return false;
@@ -178,10 +178,10 @@ void model_identify(const char *path, struct model_identity *identity)
         identify_folder(path, identity);
 }
 
-bool model_in_hub(const char *path, struct model_identity *identity)
+bool model_in_cache(const char *path, struct model_identity *identity)
 {
-    return (strstr(path, "/snapshots/") || strstr(path, "/transformers_modules/")) && identify_text(path, identity) &&
-           identity->hub;
+    return (strstr(path, "/snapshots/") || strstr(path, "/transformers_modules/") || strstr(path, "/torch/hub/")) &&
+           identify_text(path, identity);
 }
 
 static bool ends(const char *name, const char *end)

@@ -24,8 +24,7 @@ static bool id_put_text(struct model_identity *identity, const char *text)
 
 static bool rest(struct model_identity *identity, const char *inside)
 {
-    inside += strspn(inside, "/");
-    return inside[0] != '\0' && part_append(identity->inside, sizeof(identity->inside), inside, strlen(inside));
+    return part_rest(identity->inside, sizeof(identity->inside), inside);
 }
 
 /* torch/hub.py: load_state_dict_from_url() keeps each file by its name, in no folder; each is a model. */

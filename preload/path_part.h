@@ -50,4 +50,16 @@ static inline bool part_append(char *text, size_t size, const char *more, size_t
     return true;
 }
 
+/* The parts of `path` with one slash between them; false, and empty, when there is none or they do not fit. */
+static inline bool part_rest(char *text, size_t size, const char *path)
+{
+    struct part part;
+
+    text[0] = '\0';
+    while (part_next(&path, &part))
+        if ((text[0] != '\0' && !part_append(text, size, "/", 1)) || !part_append(text, size, part.text, part.length))
+            return false;
+    return text[0] != '\0';
+}
+
 #endif

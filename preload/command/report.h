@@ -44,14 +44,15 @@ struct model {
     struct edge *edges; /* to the models that it leads to, the latest first */
 };
 
-/* Names beyond these are other links to the same file. */
+/* Further names and paths of a file that are kept. */
 #define FILE_NAMES 4
 struct file {
     char *key; /* "MODEL\nINSIDE" */
     struct model *model;
     char *inside, *path, *real, *format, *sha256, *rule, *why, *from;
     char *names[FILE_NAMES]; /* other names in the model for the same content */
-    size_t name_count;
+    char *copies[FILE_NAMES]; /* other paths: transformers copies a model's code, and each machine has its own cache */
+    size_t name_count, copy_count;
     struct file *same;       /* the file of another model that this one is a link to */
     int64_t size;
     enum decision decision;

@@ -9,6 +9,9 @@ char *report_keep(const char *text);
 /* The same, unless there is one. */
 void report_keep_first(char **kept, const char *text);
 
+/* Adds a copy of `text` to the FILE_NAMES that are kept, once. */
+void report_add(char **kept, size_t *count, const char *text);
+
 /* The row of each, made where there is none; NULL when the table is full. */
 struct model *report_model(struct report *report, const char *id);
 struct edge *report_edge(struct report *report, struct model *parent, struct model *child, const char *kind);

@@ -69,6 +69,16 @@ static void number_member(FILE *out, const char *key, int64_t number, bool known
         fprintf(out, ",\"%s\":null", key);
 }
 
+static void list_member(FILE *out, const char *key, char *const texts[], size_t count)
+{
+    fprintf(out, ",\"%s\":[", key);
+    for (size_t i = 0; i < count; i++) {
+        fputs(i > 0 ? "," : "", out);
+        report_json_text(out, texts[i]);
+    }
+    fputc(']', out);
+}
+
 static void asked_print(FILE *out, const struct asked *asked)
 {
     if (asked->by == ASKED_NOBODY) {
@@ -117,12 +127,8 @@ static void files_print(FILE *out, const struct report *report)
         any = true;
         report_json_text(out, file->model->key);
         text_member(out, "inside", file->inside);
-        fputs(",\"names\":[", out);
-        for (size_t k = 0; k < file->name_count; k++) {
-            fputs(k > 0 ? "," : "", out);
-            report_json_text(out, file->names[k]);
-        }
-        fputc(']', out);
+        list_member(out, "names", file->names, file->name_count);
+        list_member(out, "copies", file->copies, file->copy_count);
         text_member(out, "path", file->path);
         text_member(out, "real", file->real);
         text_member(out, "format", file->format);

@@ -46,15 +46,13 @@ static struct file *file_of_real(struct report *report, struct file *file, const
     return row->file;
 }
 
-static void name_add(struct file *file, const char *inside)
+void report_add(char **kept, size_t *count, const char *text)
 {
-    if (strcmp(file->inside, inside) == 0)
-        return;
-    for (size_t i = 0; i < file->name_count; i++)
-        if (strcmp(file->names[i], inside) == 0)
+    for (size_t i = 0; i < *count; i++)
+        if (strcmp(kept[i], text) == 0)
             return;
-    if (file->name_count < FILE_NAMES)
-        file->names[file->name_count++] = report_keep(inside);
+    if (*count < FILE_NAMES)
+        kept[(*count)++] = report_keep(text);
 }
 
 struct file *report_file(struct report *report, struct model *model, const char *inside, const char *real)
@@ -74,8 +72,8 @@ struct file *report_file(struct report *report, struct model *model, const char 
         file->stack = -1;
     }
     struct file *first = file_of_real(report, file, real);
-    if (first != file)
-        name_add(first, inside);
+    if (first != file && strcmp(first->inside, inside) != 0)
+        report_add(first->names, &first->name_count, inside);
     return first;
 }
 

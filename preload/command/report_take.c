@@ -30,7 +30,10 @@ static void file_take(struct report *report, struct file *file, const struct log
         file->size = log_number(object, "size", 0);
         file->model->bytes += file->size > 0 ? (uint64_t)file->size : 0;
     }
-    report_keep_first(&file->path, log_text(object, "path"));
+    const char *path = log_text(object, "path");
+    if (path && file->path && strcmp(path, file->path) != 0)
+        report_add(file->copies, &file->copy_count, path);
+    report_keep_first(&file->path, path);
     report_keep_first(&file->real, log_text(object, "real"));
     report_keep_first(&file->format, log_text(object, "format"));
     report_keep_first(&file->sha256, log_text(object, "sha256"));

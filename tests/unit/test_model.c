@@ -28,6 +28,7 @@ static void test_identities(void)
     identifies("/c/hub/models--org--name/snapshots/" COMMIT "/unet/x.bin", "hf:org/name", COMMIT, "unet/x.bin", true);
     identifies("/c/hub/models--gpt2/snapshots/" COMMIT "/config.json", "hf:gpt2", COMMIT, "config.json", true);
     identifies("/c//hub/./models--org--name//snapshots/r/f", "hf:org/name", "r", "f", true);
+    identifies("/c/models--org--name/snapshots/r/./a//b/./f", "hf:org/name", "r", "a/b/f", true);
     identifies("/c/models--org--name/blobs/abc", "hf:org/name", "", "blobs/abc", true);
     identifies("/c/datasets--org--name/snapshots/r/data.parquet", "hf:datasets/org/name", "r", "data.parquet", true);
     identifies("/c/modules/transformers_modules/org/my_hyphen_name_dot_5/" COMMIT "/m.py", "hf:org/my-name.5", COMMIT,
@@ -133,8 +134,8 @@ static void test_roots(void)
     snprintf(whole, sizeof(whole), "%s/model_index.json", pipeline);
     model_identify(whole, &identity);
     unit_ok(strcmp(identity.id + 5, pipeline) == 0 && strcmp(identity.inside, "model_index.json") == 0, "and so does its index");
-    unit_ok(model_in_hub("/c/models--o--n/snapshots/r/vocab.txt", &identity) && strcmp(identity.inside, "vocab.txt") == 0 &&
-                !model_in_hub("/data/snapshots/vocab.txt", &identity) && !model_in_hub(whole, &identity),
+    unit_ok(model_in_cache("/c/models--o--n/snapshots/r/vocab.txt", &identity) && strcmp(identity.inside, "vocab.txt") == 0 &&
+                !model_in_cache("/data/snapshots/vocab.txt", &identity) && !model_in_cache(whole, &identity),
             "whether a file lies in a hub cache is told by its path");
 
     snprintf(folder, sizeof(folder), "%s/many", top);
