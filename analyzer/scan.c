@@ -2,6 +2,7 @@
 #include "beside.h"
 #include "config.h"
 #include "format.h"
+#include "zip.h"
 
 #include <string.h>
 
@@ -13,6 +14,7 @@ static const struct format *const formats[] = {
     &format_xgboost, &format_lightgbm, &format_pickle, &format_llamafile,
 };
 #define FORMAT_COUNT (sizeof formats / sizeof formats[0])
+#define FORMAT_ZIP 1u /* its bit */
 
 /* What a config may begin with is text: the first bytes hold no control characters but white space. */
 static bool text_begins(const unsigned char *head, size_t length)
@@ -162,6 +164,14 @@ static bool view_open(struct scan *scan, const struct source *source, struct bid
     return true;
 }
 
+/* A zip's end record may lie further in than a view shows. Members of archives are read from where the archive says. */
+static bool zip_bids_far(struct scan *scan, const struct source *source, unsigned bids)
+{
+    bool worth = scan->depth == 0 && (bids || scan->request->thorough);
+
+    return worth && source->size > SCAN_TAIL && zip_has_end(scan, source);
+}
+
 /* The formats that bid for `source`, as bits of `formats`. */
 static unsigned source_bids(struct scan *scan, const struct source *source, unsigned *config)
 {
@@ -176,6 +186,8 @@ static unsigned source_bids(struct scan *scan, const struct source *source, unsi
             if (formats[i]->bid(&view) >= BID_RUN)
                 bids |= 1u << i;
         *config = text_begins(view.head, view.head_length);
+        if (!(bids & FORMAT_ZIP) && zip_bids_far(scan, source, bids))
+            bids |= FORMAT_ZIP;
     }
     arena_release(scan->arena, mark);
     return bids;

@@ -31,6 +31,7 @@ struct scan_request {
     bool in_model_root; /* the file lies in a hub cache or a folder that holds weights; configs are only judged there */
     bool beside; /* the file lies beside weights and nothing is running: say what of it is code (beside.h). In a running program
                     code is judged when it is executed, and reading it costs nothing more */
+    bool thorough;      /* at rest, where time matters less: look further into files that do not bid at first sight */
     struct scan_memory memory;
     scan_sink sink;
     void *sink_context;
@@ -66,7 +67,7 @@ bool scan_beside(const unsigned char *head, size_t head_length, const char *path
  * `tail` its last (SCAN_TAIL where it has as many; may overlap head). Allocates nothing and takes about a microsecond.
  * A 0 is final: the file is no pickle, model or container; errors are towards a bid. */
 #define SCAN_HEAD 4096
-#define SCAN_TAIL 512
+#define SCAN_TAIL 4096 /* a zip is known by its end, behind which a comment may follow */
 enum scan_bid {
     SCAN_BID_NONE = 0,
     SCAN_BID_CONTENT = 1, /* a pickle, model or container, wherever it lies */

@@ -33,9 +33,12 @@ static unsigned zip_bid(const struct bid_view *view)
     if (view->head_length >= 4 && (memcmp(view->head, "PK\3\4", 4) == 0 || memcmp(view->head, "PK\5\6", 4) == 0))
         return 32;
     /* Readers go by the end record; something else may come first. */
-    for (size_t i = 0; i + 22 <= view->tail_length; i++)
-        if (memcmp(view->tail + i, "PK\5\6", 4) == 0)
+    const unsigned char *at = view->tail, *stop = view->tail + view->tail_length;
+    while (stop - at >= 22 && (at = memchr(at, 'P', (size_t)(stop - at) - 21)) != NULL) {
+        if (memcmp(at, "PK\5\6", 4) == 0)
             return 32;
+        at++;
+    }
     return 0;
 }
 

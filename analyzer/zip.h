@@ -43,6 +43,9 @@ enum zip_fault {
 unsigned zip_find_readings(struct scan *scan, const struct source *source, struct zip_reading readings[ZIP_READINGS],
                            unsigned *faults);
 
+/* Is there an end record anywhere where readers look for one, which is 64 KB from the end on? */
+bool zip_has_end(struct scan *scan, const struct source *source);
+
 /* A streamed source whose end, from the first directory on, is kept in memory: directory and members are read in turn,
  * and going back and forth would unpack the whole each time. */
 struct zip_spool {

@@ -102,26 +102,57 @@ static void find_earlier_ends(struct search *search, const unsigned char *tail, 
     }
 }
 
+/* The last end record in `tail`, or SIZE_MAX. */
+static size_t end_find(const unsigned char *tail, size_t length)
+{
+    for (size_t i = length < END_SIZE ? 0 : length - END_SIZE + 1; i-- > 0;)
+        if (tail[i] == 'P' && memcmp(tail + i, end_magic, 4) == 0)
+            return i;
+    return SIZE_MAX;
+}
+
+/* The last bytes, in which readers look for end records; NULL and no bytes on failure. To be released by the caller. */
+static unsigned char *tail_read(struct scan *scan, const struct source *source, uint64_t *start, size_t *length)
+{
+    unsigned char *tail = arena_take(scan->arena, SEARCH_SIZE);
+    *start = source->size > SEARCH_SIZE ? source->size - SEARCH_SIZE : 0;
+    *length = 0;
+    if (!tail) {
+        scan_failed(scan, SCAN_MEMORY, 0);
+        return NULL;
+    }
+    ssize_t got = source_read(source, tail, SEARCH_SIZE, *start);
+    if (got < 0)
+        scan_failed(scan, SCAN_IO, (int)-got);
+    *length = got > 0 ? (size_t)got : 0;
+    return tail;
+}
+
+bool zip_has_end(struct scan *scan, const struct source *source)
+{
+    struct arena_mark mark = arena_mark(scan->arena);
+    uint64_t start;
+    size_t length;
+    const unsigned char *tail = tail_read(scan, source, &start, &length);
+    bool found = tail && end_find(tail, length) != SIZE_MAX;
+    arena_release(scan->arena, mark);
+    return found;
+}
+
 unsigned zip_find_readings(struct scan *scan, const struct source *source, struct zip_reading readings[ZIP_READINGS],
                            unsigned *faults)
 {
     struct search search = {source, readings, 0};
     struct arena_mark mark = arena_mark(scan->arena);
-    uint64_t start = source->size > SEARCH_SIZE ? source->size - SEARCH_SIZE : 0;
-    unsigned char *tail = arena_take(scan->arena, SEARCH_SIZE);
-    if (!tail) {
-        scan_failed(scan, SCAN_MEMORY, 0);
-        return 0;
-    }
-    ssize_t got = source_read(source, tail, SEARCH_SIZE, start);
-    for (size_t i = got < (ssize_t)END_SIZE ? 0 : (size_t)got - END_SIZE + 1; i-- > 0;) {
-        if (memcmp(tail + i, end_magic, 4) != 0)
-            continue;
-        readings_from_end(&search, tail + i, start + i);
+    uint64_t start;
+    size_t length;
+    const unsigned char *tail = tail_read(scan, source, &start, &length);
+    size_t last = tail ? end_find(tail, length) : SIZE_MAX;
+    if (last != SIZE_MAX) {
+        readings_from_end(&search, tail + last, start + last);
         if (search.count > 1)
             *faults |= ZIP_FAULT_DIRECTORIES;
-        find_earlier_ends(&search, tail, start, i, faults);
-        break;
+        find_earlier_ends(&search, tail, start, last, faults);
     }
     arena_release(scan->arena, mark);
     return search.count;

@@ -149,6 +149,7 @@ void judge_source(const struct judge_request *request, struct judged *judged)
         .path = request->subject.path,
         .in_model_root = request->in_model_root,
         .beside = request->beside,
+        .thorough = request->subject.moment == MOMENT_REST,
         .memory = {.take = scratch_take, .take_any = scratch_take_any, .give = scratch_give},
         .sink = judge_effect,
         .sink_context = &judging,
