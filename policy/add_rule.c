@@ -8,7 +8,7 @@
 #include <string.h>
 
 /* A name is meant literally: one that came out of a hostile file may hold wildcards. */
-static char *escape_glob(const char *name)
+char *policy_escape(const char *name)
 {
     char *escaped = malloc(2 * strlen(name) + 1), *to = escaped;
     if (escaped == NULL)
@@ -20,6 +20,20 @@ static char *escape_glob(const char *name)
     }
     *to = '\0';
     return escaped;
+}
+
+/* True as well when there are no names to add. */
+static bool add_names(cJSON *rule, const char *const *names)
+{
+    cJSON *list = names != NULL ? cJSON_AddArrayToObject(rule, "match") : NULL;
+    for (; list != NULL && *names != NULL; names++) {
+        char *pattern = policy_escape(*names);
+        bool added = pattern != NULL && cJSON_AddItemToArray(list, cJSON_CreateString(pattern));
+        free(pattern);
+        if (!added)
+            return false;
+    }
+    return names == NULL || list != NULL;
 }
 
 static bool add_list(cJSON *rule, const char *key, const char *only)
@@ -37,13 +51,15 @@ static bool add_string(cJSON *rule, const char *key, const char *value)
 static bool add_id(cJSON *rule, const struct policy_rule_request *request)
 {
     char id[128];
+    if (request->id != NULL)
+        return add_string(rule, "id", request->id);
     struct text text = text_into(id, sizeof id);
     text_add(&text, decision_name(request->then));
     text_add(&text, "-");
     text_add(&text, effect_kind_name(request->effect));
-    if (request->name != NULL) {
+    if (request->names != NULL && request->names[0] != NULL) {
         text_add(&text, "-");
-        text_add_visible(&text, request->name);
+        text_add_visible(&text, request->names[0]);
     }
     return add_string(rule, "id", id);
 }
@@ -51,15 +67,14 @@ static bool add_id(cJSON *rule, const struct policy_rule_request *request)
 static char *print_rule(const struct policy_rule_request *request)
 {
     cJSON *rule = cJSON_CreateObject();
-    char *name = request->name != NULL ? escape_glob(request->name) : NULL, *printed = NULL;
-    if (rule != NULL && (request->name == NULL || name != NULL) && add_id(rule, request) &&
-        add_string(rule, "effect", effect_kind_name(request->effect)) && add_list(rule, "match", name) &&
+    char *printed = NULL;
+    if (rule != NULL && add_id(rule, request) &&
+        add_string(rule, "effect", effect_kind_name(request->effect)) && add_names(rule, request->names) &&
         add_list(rule, "model", request->model) && add_string(rule, "revision", request->revision) &&
         add_list(rule, "path", request->path) && add_string(rule, "sha256", request->sha256) &&
         add_string(rule, "then", decision_name(request->then)) && add_string(rule, "why", request->why))
         printed = cJSON_PrintUnformatted(rule);
     cJSON_Delete(rule);
-    free(name);
     return printed;
 }
 

@@ -277,6 +277,15 @@ void policy_free(struct policy *policy)
     free(policy);
 }
 
+bool policy_rule_is_attack(const struct policy *policy, const char *id)
+{
+    for (uint32_t number = 0; number < policy->rule_count; number++) {
+        if (policy->rules[number].attack && strcmp(policy->rules[number].id, id) == 0)
+            return true;
+    }
+    return false;
+}
+
 enum policy_mode policy_mode(const struct policy *policy)
 {
     return policy->mode;

@@ -131,10 +131,17 @@ bool policy_glob(const char *pattern, const char *text, char separator);
  * Strings NULL where not wanted. Returns malloc'd JSON text, or NULL with the fault. */
 struct policy_rule_request {
     enum effect_kind effect;
-    const char *name, *model, *revision, *path, *sha256, *why;
+    const char *const *names; /* NULL at the end; the whole NULL: any. Taken literally, as `path` is not */
+    const char *id, *model, *revision, *path, *sha256, *why; /* id NULL: made of the rest */
     enum decision then;
 };
 char *policy_add_rule(const char *text, const struct policy_rule_request *request, struct policy_fault *fault);
+
+/* Is the rule of this id, built-in or not, for what is known to be an attack? False too when there is no such rule. */
+bool policy_rule_is_attack(const struct policy *policy, const char *id);
+
+/* `text` as a pattern that matches nothing else; malloc'd, NULL: no memory. */
+char *policy_escape(const char *text);
 
 /* For people who look at a policy. The built-in one as it was written; static. */
 struct policy_text policy_built_in(void);

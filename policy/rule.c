@@ -155,6 +155,17 @@ static bool take_path(const struct compiler *compiler, const cJSON *node, struct
     return true;
 }
 
+/* Those of model ids (preload/model.h). */
+static bool has_scheme(const char *model)
+{
+    static const char *const schemes[] = {"hf:", "file:", "torchhub:", "keras:", "kaggle:", "ms:", "mlflow:"};
+    for (unsigned i = 0; i < sizeof schemes / sizeof schemes[0]; i++) {
+        if (strncmp(model, schemes[i], strlen(schemes[i])) == 0)
+            return true;
+    }
+    return false;
+}
+
 static bool take_model(const struct compiler *compiler, const cJSON *node, struct rule *rule)
 {
     if (!take_globs(compiler, node, &rule->models))
@@ -164,7 +175,7 @@ static bool take_model(const struct compiler *compiler, const cJSON *node, struc
         if (strncmp(model, "hf:", 3) == 0 && strchr(model, '@') != NULL)
             return fault_at_value(compiler, item, "a commit is not part of the model id", model,
                                   "; put it into \"revision\"");
-        if (strncmp(model, "hf:", 3) != 0 && strncmp(model, "file:", 5) != 0 && model[0] != '*')
+        if (!has_scheme(model) && model[0] != '*')
             return fault_at_value(compiler, item, "the model id", model, " begins with neither hf: nor file:");
     }
     return true;

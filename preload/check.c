@@ -5,6 +5,7 @@
 #include "audit.h"
 #include "descriptors.h"
 #include "environment.h"
+#include "file_hash.h"
 #include "place.h"
 #include "raw.h"
 #include "runtime.h"
@@ -73,6 +74,28 @@ static void take_verdict(const struct judged *judged, struct verdict *verdict)
     policy_describe(&worst->effect, verdict->clause, sizeof verdict->clause);
 }
 
+/* For rules that name a content. */
+static bool content_sha256(void *context, char hex[DIGEST_HEX])
+{
+    struct check *check = context;
+    if (!check->content[0] && file_hash(check->fd, &check->status, NULL, check->content) != HASH_DONE)
+        check->content[0] = 0;
+    strcpy(hex, check->content);
+    return hex[0] != 0;
+}
+
+/* Is what a rule was told of the content true of the blocks that were judged? */
+static bool content_holds(struct check *check, const struct seal *seal)
+{
+    char told[DIGEST_HEX];
+    if (!check->content[0] || !seal)
+        return true;
+    strcpy(told, check->content);
+    if (file_hash(check->fd, &check->status, seal, check->content) != HASH_DONE)
+        check->content[0] = 0;
+    return !strcmp(told, check->content);
+}
+
 enum scanned { SCANNED_NO_MODEL, SCANNED, SCANNED_CHANGING };
 
 /* Analyses the file until one look at it was of one piece. */
@@ -83,6 +106,7 @@ static enum scanned scan_file(struct check *check, bool in_root, struct seal *se
         struct seal_source reading;
         struct stat after;
         memset(&check->judged, 0, offsetof(struct judged, findings));
+        check->content[0] = 0;
         if (!seal_source_open(&reading, &request.source, check->fd, (uint64_t)check->status.st_size, seal))
             return SCANNED_CHANGING;
         judge_source(&request, &check->judged);
@@ -92,7 +116,7 @@ static enum scanned scan_file(struct check *check, bool in_root, struct seal *se
         struct verdict_identity before_id = verdict_identity(&check->status), after_id = verdict_identity(&after);
         bool steady = !memcmp(&before_id, &after_id, sizeof before_id) && (!seal || (!seal->unstable && !seal->incomplete));
         check->status = after;
-        if (steady)
+        if (steady && content_holds(check, seal))
             return check->judged.scan.status == SCAN_NOT_MODEL || (check->judged.scan.status == SCAN_IO && !check->judged.count)
                        ? SCANNED_NO_MODEL
                        : SCANNED;
@@ -128,6 +152,7 @@ static bool judge_afresh(struct check *check, bool in_root)
         torchscript_look();
     if (check->judged.template)
         who_note_template();
+    strcpy(check->verdict.sha256, check->content);
     struct verdict_identity identity = verdict_identity(&check->status);
     bool keep = scanned == SCANNED && verdict_may_keep(check->fd, &check->status);
     if (scanned == SCANNED)
@@ -174,6 +199,8 @@ static bool judge_candidate(struct check *check, unsigned bid)
         .path = check->path,
         .model = check->model.id[0] ? check->model.id : NULL,
         .revision = check->model.revision[0] ? check->model.revision : NULL,
+        .sha256 = content_sha256,
+        .sha256_context = check,
     };
     if (!check->policy) {
         verdict_of_guard(&check->verdict, "guard-fault", guard_fault());

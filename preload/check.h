@@ -18,6 +18,7 @@ struct check {
     int fd;
     struct stat status;
     char path[PATH_MAX];      /* absolute, as the program names it: a hub cache's link says more than its blob */
+    char content[DIGEST_HEX]; /* its SHA-256, if a rule asked for it */
     char real[PATH_MAX];      /* what the kernel calls it */
     bool nameless;            /* the program gave no name, as with a descriptor that it got or made a copy of */
     struct model_identity model;

@@ -145,7 +145,9 @@ int resolve_judge(struct py_object *arguments, uintptr_t event_frame)
     if (policy == NULL)
         return act(&subject, NULL);
     struct judgement judgement;
+    int reading = guard_thread.last_read_fd;
     judge(policy, &subject, readings, count, whole, &judgement);
+    guard_thread.last_read_fd = reading; /* settling may import a module, and that reads its file */
     char path[VERDICT_PATH];
     struct model_identity model;
     if (judgement.decision == DECISION_DENY && origin == ORIGIN_UNPICKLER &&

@@ -13,6 +13,7 @@ int command_scan(int argc, char **argv);
 int command_report(int argc, char **argv);
 int command_policy(int argc, char **argv);
 int command_lock(int argc, char **argv);
+int command_learn(int argc, char **argv);
 
 /* Exit statuses. 125 to 127 are those of env, nice, timeout and docker run. */
 enum { EXIT_DENIED = 1, EXIT_USAGE = 2, EXIT_OWN_FAILURE = 125, EXIT_NOT_EXECUTABLE = 126, EXIT_NOT_FOUND = 127 };
@@ -31,6 +32,12 @@ void command_print_fault(const char *verb, const struct policy_fault *fault);
 void *command_memory(size_t bytes);
 /* Room for one more behind `count` members of `size` bytes, of which there is `*room`; what was there before is freed. */
 void *command_grow(void *members, size_t count, size_t *room, size_t size);
+/* Words of a command line. */
+struct words {
+    const char **list;
+    size_t count, room;
+};
+void words_add(struct words *words, const char *word);
 char *command_copy(const char *text);
 /* `path` behind the working directory; links are left as they are. */
 char *command_absolute(const char *path);

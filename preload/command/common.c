@@ -80,6 +80,12 @@ void *command_grow(void *members, size_t count, size_t *room, size_t size)
     return more;
 }
 
+void words_add(struct words *words, const char *word)
+{
+    words->list = command_grow(words->list, words->count, &words->room, sizeof(*words->list));
+    words->list[words->count++] = word;
+}
+
 char *command_copy(const char *text)
 {
     size_t size = strlen(text) + 1;

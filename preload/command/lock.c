@@ -31,15 +31,8 @@ static const char help[] =
 
 struct request {
     const char *output, *update;
-    const char **globs, **logs;
-    size_t glob_count, log_count, glob_room, log_room;
+    struct words globs, logs;
 };
-
-static void add_word(const char ***words, size_t *count, size_t *room, const char *word)
-{
-    *words = command_grow(*words, *count, room, sizeof(**words));
-    (*words)[(*count)++] = word;
-}
 
 static bool is_glob(const char *word)
 {
@@ -62,7 +55,7 @@ static int options_read(struct request *request, int argc, char **argv)
     for (int option; (option = getopt_long(argc, argv, "-:o:h", options, NULL)) != -1;) {
         switch (option) {
         case 1:
-            add_word(&request->logs, &request->log_count, &request->log_room, optarg);
+            words_add(&request->logs, optarg);
             break;
         case 'o':
             request->output = optarg;
@@ -71,10 +64,10 @@ static int options_read(struct request *request, int argc, char **argv)
             request->update = optarg;
             break;
         case OPTION_MODELS:
-            add_word(&request->globs, &request->glob_count, &request->glob_room, optarg);
+            words_add(&request->globs, optarg);
             /* --models A B: what is no file but reads like a model goes with the first. */
             while (optind < argc && is_glob(argv[optind]))
-                add_word(&request->globs, &request->glob_count, &request->glob_room, argv[optind++]);
+                words_add(&request->globs, argv[optind++]);
             break;
         case 'h':
             fputs(help, stdout);
@@ -86,8 +79,8 @@ static int options_read(struct request *request, int argc, char **argv)
         }
     }
     while (optind < argc)
-        add_word(&request->logs, &request->log_count, &request->log_room, argv[optind++]);
-    if (request->log_count == 0)
+        words_add(&request->logs, argv[optind++]);
+    if (request->logs.count == 0)
         return command_usage(EXIT_USAGE, "lock", "no LOG was named");
     if (!request->output)
         request->output = request->update;
@@ -126,10 +119,10 @@ static int write_lock(const struct request *request, const char *text, const str
 
 static int make_lock(const struct request *request, const struct policy *policy, const struct lock *old)
 {
-    struct inventory inventory = {.globs = request->globs, .glob_count = request->glob_count};
+    struct inventory inventory = {.globs = request->globs.list, .glob_count = request->globs.count};
     struct log_totals totals;
 
-    bool read = log_read("lock", (char *const *)(uintptr_t)request->logs, request->log_count, inventory_take, &inventory, &totals);
+    bool read = log_read("lock", (char *const *)(uintptr_t)request->logs.list, request->logs.count, inventory_take, &inventory, &totals);
     inventory_add_vocabularies(&inventory);
     if (old)
         lock_keep(&inventory, old);
@@ -154,7 +147,7 @@ int command_lock(int argc, char **argv)
     struct policy *policy = command_load_policy("lock", NULL);
     if (!policy)
         return EXIT_USAGE;
-    bool globs_given = request.glob_count > 0;
+    bool globs_given = request.globs.count > 0;
     int folder = strcmp(request.output, "-") == 0 ? -1 : command_lock_folder(request.output);
     struct lock *old = request.update ? settings_load_lock(request.update, &fault) : NULL;
     if (request.update && !old) {
@@ -163,14 +156,14 @@ int command_lock(int argc, char **argv)
     } else {
         /* Without globs of its own an update has those of the old lock. */
         for (size_t i = 0; old && !globs_given && i < lock_scopes(old); i++)
-            add_word(&request.globs, &request.glob_count, &request.glob_room, lock_scope(old, i));
+            words_add(&request.globs, lock_scope(old, i));
         status = make_lock(&request, policy, old);
     }
     if (folder >= 0)
         close(folder);
     lock_free(old);
     policy_free(policy);
-    free(request.globs);
-    free(request.logs);
+    free(request.globs.list);
+    free(request.logs.list);
     return status;
 }

@@ -15,6 +15,7 @@ static const struct {
     {"scan", command_scan},
     {"report", command_report},
     {"lock", command_lock},
+    {"learn", command_learn},
     {"policy", command_policy},
 };
 
@@ -26,6 +27,7 @@ static const char help[] = "Usage: guard VERB [OPTION...] [ARGUMENT...]\n"
                            "  scan [OPTION...] PATH...        judge files at rest, folders recursively\n"
                            "  report [OPTION...] LOG...       show what was loaded by whom, from the records of runs\n"
                            "  lock [OPTION...] LOG... -o FILE writes down what was loaded, to be held to\n"
+                           "  learn [OPTION...] LOG...        make a policy that allows what was denied\n"
                            "  policy VERB ...                 show, check, explain or extend a policy\n"
                            "\n"
                            "`guard VERB --help` says more; so does guard(1).\n";

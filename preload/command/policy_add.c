@@ -51,6 +51,7 @@ bool policy_print_file(const char *file, bool needed)
 
 struct request {
     struct policy_rule_request rule;
+    const char *name[2]; /* and NULL */
     const char *to;
     char *model; /* without its "@COMMIT" */
 };
@@ -98,11 +99,12 @@ static int request_read(struct request *request, int argc, char **argv)
     if (argc - optind != 2)
         return command_usage(EXIT_USAGE, "policy", "add takes an EFFECT and a NAME");
     request->rule.effect = effect_kind_find(argv[optind], strlen(argv[optind]));
-    request->rule.name = argv[optind + 1];
+    request->name[0] = argv[optind + 1];
+    request->rule.names = request->name;
     request->rule.then = DECISION_ALLOW;
     if (request->rule.effect == EFFECT_KINDS)
         return command_usage(EXIT_USAGE, "policy", "\"%s\" is no effect", argv[optind]);
-    if (request->rule.name[0] == '\0')
+    if (request->name[0][0] == '\0')
         return command_usage(EXIT_USAGE, "policy", "the NAME is empty");
     if (request->rule.sha256 && !is_sha256(request->rule.sha256))
         return command_usage(EXIT_USAGE, "policy", "--sha256 takes 64 digits of lower-case hexadecimal");
@@ -170,7 +172,7 @@ int policy_add(int argc, char **argv)
     if (status == 0) {
         command_print_visible(stdout, request.to);
         printf(": %s ", effect_kind_name(request.rule.effect));
-        command_print_visible(stdout, request.rule.name);
+        command_print_visible(stdout, request.name[0]);
         puts(" is allowed from now on");
     }
     free(request.model);

@@ -169,14 +169,14 @@ static bool allows(const char *text, const char *name)
 static void test_add_rule(void)
 {
     struct policy_fault fault;
-    struct policy_rule_request request = {.effect = EFFECT_CALL, .name = "mypkg.rebuild", .then = DECISION_ALLOW, .why = "it is \"ours\""};
+    struct policy_rule_request request = {.effect = EFFECT_CALL, .names = (const char *const[]){"mypkg.rebuild", NULL}, .then = DECISION_ALLOW, .why = "it is \"ours\""};
     char *first = policy_add_rule(NULL, &request, &fault);
     unit_ok(first != NULL && allows(first, "mypkg.rebuild") && !allows(first, "mypkg.other"), "a new file with one rule");
-    request.name = "mypkg.other";
+    request.names = (const char *const[]){"mypkg.other", NULL};
     char *second = policy_add_rule(first, &request, &fault);
     unit_ok(second != NULL && allows(second, "mypkg.rebuild") && allows(second, "mypkg.other"), "a second rule beside the first");
     unit_ok(second != NULL && strstr(second, "mypkg.other") < strstr(second, "mypkg.rebuild"), "in front of it");
-    request.name = "a.**";
+    request.names = (const char *const[]){"a.**", NULL};
     char *hostile = policy_add_rule(NULL, &request, &fault);
     unit_ok(hostile != NULL && allows(hostile, "a.**") && !allows(hostile, "a.b"), "a name with stars is taken literally");
     static const char own[] = "{ \"version\": 1,\n\t\"mode\" : \"audit\" }\n";
