@@ -1,6 +1,6 @@
 /* Drives a fuzzer's entry point over files and over damaged copies of them. Speaks TAP; a crash is the sanitizer's.
  *
- *   damage_NAME        over all files below build/corpus
+ *   damage_NAME        over all files below build/corpus and tests/fuzz/crashes, which once brought something down
  *
  * Damage is what disks, networks and attackers do: cut short anywhere, bytes changed (about 1 %), a stretch gone, a stretch
  * twice, numbers at their extremes. It is the same in every run. */
@@ -15,7 +15,8 @@
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 #define FILE_MAX (1u << 20) /* seeds are small; what is larger teaches nothing new and takes long */
-#define ROUNDS 120          /* damaged copies of each kind a file */
+
+static unsigned rounds = 120; /* damaged copies of each kind a file, unless DAMAGE_ROUNDS says otherwise */
 
 static uint64_t dice;
 
@@ -43,7 +44,7 @@ static void damage(const uint8_t *data, size_t size)
 {
     static const uint8_t extremes[] = {0x00, 0x01, 0x7f, 0x80, 0xfe, 0xff};
     static uint8_t work[2 * FILE_MAX];
-    for (unsigned round = 0; round < ROUNDS; round++) {
+    for (unsigned round = 0; round < rounds; round++) {
         run(data, roll(size + 1));
 
         memcpy(work, data, size);
@@ -84,11 +85,11 @@ static bool replay(const char *path)
     return true;
 }
 
-int main(void)
+/* Every file of `folder`; how many there were. */
+static int replay_folder(const char *folder, int tests)
 {
-    const char *folder = "build/corpus";
     struct dirent **entries;
-    int count = scandir(folder, &entries, NULL, alphasort), tests = 0;
+    int count = scandir(folder, &entries, NULL, alphasort);
     for (int i = 0; i < count; i++) {
         char path[512];
         struct stat status;
@@ -102,6 +103,15 @@ int main(void)
     }
     if (count >= 0)
         free(entries);
+    return tests;
+}
+
+int main(void)
+{
+    const char *wanted = getenv("DAMAGE_ROUNDS");
+    if (wanted)
+        rounds = (unsigned)strtoul(wanted, NULL, 10);
+    int seeds = replay_folder("build/corpus", 0), tests = replay_folder("tests/fuzz/crashes", seeds);
     printf("1..%d\n", tests);
-    return tests > 0 ? 0 : 1;
+    return seeds > 0 && tests > seeds ? 0 : 1;
 }

@@ -207,8 +207,6 @@ def seeds():
     yield "stack-global.pkl", b"\x80\x04\x95\x1c\x00\x00\x00\x00\x00\x00\x00\x8c\x05posix\x94\x8c\x06system\x94\x93\x94\x8c\x02id\x94\x85\x94R."
     yield "extension.pkl", b"\x80\x02\x82\x01\x83\x02\x00\x84\x03\x00\x00\x00."
     yield "persistent.pkl", b"\x80\x02X\x02\x00\x00\x00idQ0Pid\n."
-    yield "empty-mark.pkl", b"(id\nios\n."
-    yield "empty-batch.pkl", b"\x80\x02](e}(u."
     yield "call.bz2", bz2.compress(call)
     yield "call.xz", lzma.compress(call)
     yield "call.lzma", lzma.compress(call, format=lzma.FORMAT_ALONE)
@@ -224,7 +222,6 @@ def seeds():
     objects = npy(header.ljust(117) + "\n", call)
     yield "objects.npy", objects
     yield "numbers.npy", npy("{'descr': '<f8', 'fortran_order': False, 'shape': (2,), }".ljust(117) + "\n", bytes(16))
-    yield "nonsense.npy", npy("{'descr':U'|O', 'shape': (1,), }".ljust(117) + "\n", call)
     buffer = io.BytesIO()
     with zipfile.ZipFile(buffer, "w") as archive:
         archive.writestr("arr_0.npy", objects)

@@ -1,0 +1,2 @@
+#define FUZZED format_gzip
+#include "one_format.h"

@@ -1,0 +1,2 @@
+#define FUZZED format_llamafile
+#include "one_format.h"

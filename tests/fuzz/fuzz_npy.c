@@ -1,0 +1,2 @@
+#define FUZZED format_npy
+#include "one_format.h"

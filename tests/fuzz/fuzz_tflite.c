@@ -1,0 +1,2 @@
+#define FUZZED format_tflite
+#include "one_format.h"

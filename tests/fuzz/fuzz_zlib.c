@@ -1,0 +1,2 @@
+#define FUZZED format_zlib
+#include "one_format.h"
