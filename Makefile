@@ -267,6 +267,7 @@ fuzz: $(FUZZERS:%=$B/fuzz/fuzz_%) $B/corpus/stamp
 
 bench: all $(STAMPS)/venv
 	$Q$(PYTHON) tests/bench/bench.py --library $B/libguard.so --work $B/bench
+	$Q$(PYTHON) tests/bench/bench_scan.py --command $B/guard --work $B/bench
 demo: all $(STAMPS)/venv
 	$Qtests/demo/demo.sh
 

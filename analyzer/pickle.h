@@ -249,15 +249,16 @@ word value_tuple(struct machine *machine, const word *items, size_t count);
 /* Puts items into `target`: pairs of key and value, or single items. */
 void value_insert(struct machine *machine, word target, const word *items, size_t count, bool pairs);
 bool container_bears_names(const struct machine *machine, word value);
-/* Tags below are of values that neither bear names nor have an identity. */
-static inline bool word_is_plain(word value) { return word_tag(value) < TAG_GLOBAL; }
+/* Does it neither bear names nor have an identity? */
+static inline bool word_is_plain(word value)
+{
+    return word_tag(value) < TAG_GLOBAL || (value & (TUPLE_NAMED | 15)) == TAG_TUPLE;
+}
 static inline bool value_bears_names(const struct machine *machine, word value)
 {
     if (word_is_plain(value))
         return false;
-    if (word_tag(value) == TAG_TUPLE)
-        return (value & TUPLE_NAMED) != 0;
-    return word_tag(value) == TAG_GLOBAL || container_bears_names(machine, value);
+    return word_tag(value) == TAG_GLOBAL || word_tag(value) == TAG_TUPLE || container_bears_names(machine, value);
 }
 /* The items of a tuple, or NULL when they are forgotten. */
 const word *tuple_items(const struct machine *machine, word tuple);

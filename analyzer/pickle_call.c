@@ -17,8 +17,13 @@ static word object_of(struct machine *machine, word callee)
 /* Nothing about this invocation could be news to the receiver. */
 static bool invocation_settled(struct machine *machine, const struct name *name, enum effect_kind kind, word arguments)
 {
-    return name && name->settled & 1u << kind && !machine->any_late && word_tag(arguments) == TAG_TUPLE &&
-           !(arguments & (TUPLE_NAMED | TUPLE_BYTES));
+    if (!name || !(name->settled & 1u << kind) || machine->any_late || word_tag(arguments) != TAG_TUPLE ||
+        arguments & TUPLE_NAMED)
+        return false;
+    /* But for what lies in bytes. */
+    if (arguments & TUPLE_BYTES)
+        report_bytes(machine, arguments, 0);
+    return true;
 }
 
 static void create_report(struct machine *machine, word class, const word *arguments, size_t count, const char *detail)

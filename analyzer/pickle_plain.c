@@ -65,6 +65,10 @@ static inline const unsigned char *value_step(const unsigned char *at, const uns
         behind = text_behind(at, end, 2, at[1]);
         *to = word_text(TAG_STRING, offset, at[1]);
         return behind;
+    case OP_SHORT_BINBYTES:
+        behind = text_behind(at, end, 2, at[1]);
+        *to = word_text(TAG_BYTES, offset, at[1]);
+        return behind;
     case OP_BINUNICODE:
         behind = text_behind(at, end, 5, load_le32(at + 1));
         *to = word_text(TAG_STRING, offset, load_le32(at + 1));

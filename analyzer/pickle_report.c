@@ -123,6 +123,17 @@ static const char *bytes_member(uint64_t offset, char member[32])
     return at;
 }
 
+/* Shorter bytes may be a pickle that calls, but no archive or compressed stream that holds one. */
+#define PACKED_LEAST 24u
+
+static bool content_bids(const unsigned char *head, size_t head_length, const unsigned char *tail, size_t tail_length,
+                         uint64_t length)
+{
+    if (length < PACKED_LEAST)
+        return pickle_bid(head, head_length, length) >= BID_RUN;
+    return scan_bid(head, head_length, tail, tail_length, length) & SCAN_BID_CONTENT;
+}
+
 /* Could there be anything in these bytes? Asked of what is buffered, because most bytes are not worth a scan. */
 static bool bytes_bid(const struct machine *machine, uint64_t start, uint64_t length)
 {
@@ -133,7 +144,7 @@ static bool bytes_bid(const struct machine *machine, uint64_t start, uint64_t le
 
     if (!head || !tail)
         return true;
-    return scan_bid(head, head_length, tail, tail_length, length) & SCAN_BID_CONTENT;
+    return content_bids(head, head_length, tail, tail_length, length);
 }
 
 /* The same of bytes that are spelt otherwise, where they are few: those of dates and of short strings come by the million. */
@@ -145,8 +156,8 @@ static bool spelling_bids(struct machine *machine, word value)
     if (text_length(value) > 512 || !text_load(machine, value, SCAN_HEAD, &text) || text.cut)
         return true;
     tail = text.length < SCAN_TAIL ? text.length : SCAN_TAIL;
-    return scan_bid((const unsigned char *)text.bytes, text.length, (const unsigned char *)text.bytes + text.length - tail, tail,
-                    text.length) & SCAN_BID_CONTENT;
+    return content_bids((const unsigned char *)text.bytes, text.length, (const unsigned char *)text.bytes + text.length - tail,
+                        tail, text.length);
 }
 
 /* The payload as a source: where it lies, or through a decoder from the arena. False: no memory, or no payload. */
@@ -177,18 +188,31 @@ static bool bytes_source(struct machine *machine, word value, struct source_slic
     return true;
 }
 
+/* A pickle begins with an opcode. Asked of short bytes, which come by the million, before anything else. */
+static bool bytes_dull(const struct machine *machine, word value)
+{
+    const unsigned char *there;
+
+    if (text_length(value) >= PACKED_LEAST || !text_is_raw(value))
+        return false;
+    there = reader_recent(&machine->reader, word_place(value), 3);
+    return there && pickle_shapes[there[0]].argument == ARG_SIZED1 && !pickle_shapes[there[2]].does;
+}
+
 static void bytes_scan(struct machine *machine, word value)
 {
     struct scan *scan = machine->scan;
-    struct arena_mark mark = arena_mark(scan->arena);
+    struct arena_mark mark;
     bool model = scan->model;
     struct source_slice slice;
     struct source source;
     uint64_t start;
     char member[32];
 
-    if (text_length(value) < PICKLED_LEAST || map_get(&machine->nested, word_place(value)) || scan->stopped)
+    if (text_length(value) < PICKLED_LEAST || bytes_dull(machine, value) || map_get(&machine->nested, word_place(value)) ||
+        scan->stopped)
         return;
+    mark = arena_mark(scan->arena);
     if (bytes_source(machine, value, &slice, &source, &start)) {
         /* What a pickle hands on to be loaded is a model, so that the end of our nesting is no way out. */
         scan->model = model || scan->depth + 2 >= LIMIT_NESTING;

@@ -1,10 +1,17 @@
 """What do CPython's own unpicklers resolve, create and call? The measure of guard's pickle machine.
 
 Every name resolves to a stand-in class that writes down what is done to it, so no stream can do anything.
+
+    pickle_oracle.py FILE      a line a stream in hex: prints a line a stream, the JSON of both()
 """
 import io
+import json
 import pickle
 import random
+import resource
+import sys
+
+MEMORY = 2 << 30  # bytes; an index or a length of a random stream can ask for more
 
 
 class Log(list):
@@ -380,3 +387,14 @@ def random_stream(seed):
         at = rng.randrange(len(writer.out))
         writer.out[at:at + rng.randrange(3)] = bytes(rng.randrange(256) for _ in range(rng.randrange(3)))
     return bytes(writer.out)
+
+
+def main():
+    resource.setrlimit(resource.RLIMIT_AS, (MEMORY, MEMORY))
+    with open(sys.argv[1]) as streams:
+        for line in streams:
+            print(json.dumps(both(bytes.fromhex(line))))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,4 +1,5 @@
 """guard's pickle machine against CPython's own unpicklers, and against the known ways past scanners."""
+import json
 import os
 import pickle
 import struct
@@ -8,6 +9,7 @@ import pytest
 
 import pickle_oracle
 from conftest import BUILD
+from interpreters import every_interpreter
 
 DUMP = BUILD / "effects_dump"
 STREAMS = int(os.environ.get("PICKLE_STREAMS", "3000"))
@@ -48,10 +50,9 @@ def effects(tmp_path):
     return of
 
 
-def disagreement(data, effects):
+def disagreement(data, effects, results):
     """What an unpickler did that the machine does not tell, or the other way round."""
     proto = data[:1] == b"\x80"
-    results = pickle_oracle.both(data)
     calls, creates, imports = effects.names("call"), effects.names("create"), effects.names("import")
     handed = {name for kind, name, via in effects if kind == "call"}
     for log, finished in results:
@@ -78,19 +79,30 @@ def disagreement(data, effects):
     return None
 
 
-def test_random_streams_tell_what_unpicklers_do(tmp_path):
-    wrong = []
+@pytest.fixture(scope="module")
+def streams(tmp_path_factory):
+    """(streams, what the machine tells of each, a file of them all)."""
+    folder = tmp_path_factory.mktemp("streams")
+    every = [pickle_oracle.random_stream(seed) for seed in range(STREAMS)]
+    told = []
     for start in range(0, STREAMS, 500):
-        paths, streams = [], []
-        for seed in range(start, min(start + 500, STREAMS)):
-            path = tmp_path / str(seed % 500)
-            streams.append(pickle_oracle.random_stream(seed))
-            path.write_bytes(streams[-1])
-            paths.append(path)
-        for seed, data, effects in zip(range(start, STREAMS), streams, dump(paths)):
-            problem = disagreement(data, effects)
-            if problem:
-                wrong.append((seed, problem, data, list(effects)))
+        paths = [folder / str(number) for number in range(len(every[start:start + 500]))]
+        for path, data in zip(paths, every[start:start + 500]):
+            path.write_bytes(data)
+        told += dump(paths)
+    (folder / "all").write_text("".join(data.hex() + "\n" for data in every))
+    return every, told, folder / "all"
+
+
+@pytest.mark.parametrize("interpreter", every_interpreter())
+def test_random_streams_tell_what_unpicklers_do(streams, interpreter):
+    every, told, path = streams
+    out = subprocess.run([every_interpreter()[interpreter], pickle_oracle.__file__, path], stdout=subprocess.PIPE, check=True, text=True).stdout
+    results = [[([tuple(entry) for entry in log], finished) for log, finished in json.loads(line)] for line in out.splitlines()]
+    assert len(results) == len(every)
+    problems = [(seed, disagreement(data, effects, result), data, list(effects))
+                for seed, (data, effects, result) in enumerate(zip(every, told, results))]
+    wrong = [problem for problem in problems if problem[1]]
     assert not wrong, f"{len(wrong)} streams, first: {wrong[0]}"
 
 
