@@ -153,6 +153,11 @@ bool config_yaml_run(struct scan *scan, const struct source *source, const char 
         return true;
     }
     walk->config = config;
+    if (!card && walk->yaml.wide) {
+        config_is(config);
+        scan_opaque(scan, config->format, "yaml-encoding", 0, "UTF-16, which some loaders read and no author writes");
+        return true;
+    }
     while ((event = yaml_next(&walk->yaml)) != JSON_FAILED && event != JSON_FINISHED && !scan->stopped) {
         any = any || event == JSON_OBJECT;
         event_read(walk, event);

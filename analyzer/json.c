@@ -439,6 +439,21 @@ enum json_event json_next(struct json *json)
     }
 }
 
+const unsigned char *json_head(const struct bid_view *view, unsigned char *narrow, size_t *length)
+{
+    const unsigned char *head = view->head;
+    size_t narrowed = 0;
+
+    *length = view->head_length;
+    if (view->head_length < 4 || (head[0] != 0 && head[1] != 0 && head[0] < 0xFE))
+        return head;
+    for (size_t i = 0; i < view->head_length; i++)
+        if (head[i] != 0 && head[i] < 0xFE)
+            narrow[narrowed++] = head[i];
+    *length = narrowed;
+    return narrow;
+}
+
 bool json_text_is(const struct json *json, const char *word)
 {
     return !json->cut && strlen(word) == json->text_length && memcmp(word, json->text, json->text_length) == 0;

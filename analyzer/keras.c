@@ -362,12 +362,16 @@ bool keras_scan(struct scan *scan, const struct source *source)
 /* An object with the words that Keras' always have. */
 static unsigned keras_bid(const struct bid_view *view)
 {
-    size_t at = bytes_blank(view->head, view->head_length);
-    if (at == view->head_length || view->head[at] != '{')
+    unsigned char narrow[SCAN_HEAD];
+    size_t at, length;
+    const unsigned char *head = json_head(view, narrow, &length);
+    at = bytes_blank(head, length);
+    if (at == length || head[at] != '{')
         return 0;
-    if (!bytes_hold(view->head, view->head_length, "\"class_name\"") || !bytes_hold(view->head, view->head_length, "\"config\""))
+    if (!bytes_hold(head, length, "\"class_name\"") || !bytes_hold(head, length, "\"config\""))
         return 0;
-    return bytes_hold(view->head, view->head_length, "keras") || bytes_hold(view->tail, view->tail_length, "keras") ? 32 : 0;
+    /* The version stands at the end, which a wide text does not show. */
+    return bytes_hold(head, length, "keras") || head == narrow || bytes_hold(view->tail, view->tail_length, "keras") ? 32 : 0;
 }
 
 const struct format format_keras = {FORMAT, keras_bid, keras_scan};

@@ -16,13 +16,17 @@ static const struct format *const formats[] = {
 #define FORMAT_COUNT (sizeof formats / sizeof formats[0])
 #define FORMAT_ZIP 1u /* its bit */
 
-/* What a config may begin with is text: the first bytes hold no control characters but white space. */
+/* What a config may begin with is text: the first bytes hold no control characters but white space. JSON and YAML may also
+ * be wide, which a mark or a zero beside the first character tells. */
 static bool text_begins(const unsigned char *head, size_t length)
 {
     size_t i;
 
     if (length > 64)
         length = 64;
+    if (length >= 4 && ((head[0] >= 0xFE && head[1] >= 0xFE) || (head[0] == 0) != (head[1] == 0) ||
+                        (head[0] == 0 && head[1] == 0 && head[2] == 0 && head[3] != 0)))
+        return true;
     for (i = 0; i < length; i++)
         if (head[i] < 0x20 && head[i] != '\n' && head[i] != '\r' && head[i] != '\t' && head[i] != '\f')
             return false;

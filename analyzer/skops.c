@@ -126,11 +126,14 @@ static bool skops_run(struct scan *scan, const struct source *source)
 static unsigned skops_bid(const struct bid_view *view)
 {
     static const char *const keys[] = {"\"__class__\"", "\"__module__\"", "\"__loader__\""};
-    size_t at = bytes_blank(view->head, view->head_length);
-    if (at == view->head_length || view->head[at] != '{')
+    unsigned char narrow[SCAN_HEAD];
+    size_t length;
+    const unsigned char *head = json_head(view, narrow, &length);
+    size_t at = bytes_blank(head, length);
+    if (at == length || head[at] != '{')
         return 0;
     for (size_t i = 0; i < sizeof keys / sizeof *keys; i++)
-        if (!bytes_hold(view->head, view->head_length, keys[i]))
+        if (!bytes_hold(head, length, keys[i]))
             return 0;
     return 32;
 }

@@ -16,6 +16,7 @@ bool yaml_open(struct yaml *yaml, struct arena *arena, const struct source *sour
     yaml->node_column = SIZE_MAX;
     if (yaml_look(yaml, 0) == 0xEF && yaml_look(yaml, 1) == 0xBB && yaml_look(yaml, 2) == 0xBF)
         yaml->at = 3;
+    yaml->wide = yaml_look(yaml, 0) >= 0xFE && yaml_look(yaml, 1) >= 0xFE;
     return true;
 }
 

@@ -25,6 +25,7 @@ struct yaml {
     enum json_error error;
     bool alias;    /* JSON_NULL: an object or array that stands elsewhere */
     bool plain;    /* JSON_STRING: without quotes */
+    bool wide;     /* it begins like UTF-16, of which nothing is told */
     bool crowded;  /* more anchors than LIMIT_YAML_ANCHORS: aliases may mean what was not told */
 
     /* Private from here. */

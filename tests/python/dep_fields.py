@@ -90,6 +90,8 @@ case("attn-internal", ("deny", "config-attn-internal"), "config.json", config(_a
      config(_attn_implementation_internal=None))
 case("attn-internal", ("deny", "config-attn-internal"), "config.json",
      config(text_config={"_experts_implementation_internal": "org/k"}), config(_attn_implementation_autoset=True))
+case("attn-internal", ("deny", "config-attn-internal"), "config.json",
+     json.dumps(config(_attn_implementation_internal="org/kernel")).encode("utf-16"), json.dumps(LLAMA).encode("utf-16"))
 case("trust", ("deny", "config-trust-remote-code"), "config.json", config(x={"trust_remote_code": True}),
      config(trust_remote_code=False))
 case("configuration-files", DENY_OUTSIDE, "config.json", config(configuration_files=["config.json", "../../evil.json"]),
@@ -216,9 +218,8 @@ for id, want, bad in (
     case(id, want, "model.json", keras(bad), keras(layer("Dropout", rate=0.5)))
 
 
-class Calls:
-    def __reduce__(self):
-        return os.system, (CALL,)
+case("keras-class", ("deny", "exec-call"), "model.json", json.dumps(keras(layer("function") | {"module": "os", "config": "system"})).encode("utf-16"),
+     json.dumps(keras()).encode("utf-16"))
 
 
 def zip_bytes(**members):
@@ -331,6 +332,7 @@ case("hydra-target", ("deny", "module-walk"), "config.yaml", "_target_: numpy.f2
 case("hydra-target", ("deny", "computed-call"), "config.yaml", "x: os.system\ny:\n  _target_: ${x}\n", HYDRA_TWIN)
 case("hydra-target", EXEC, "config.yaml", "_target_: hydra.utils.get_method\npath: os.system\n",
      "path: os/system\nname: os.system\n")
+case("hydra-target", ("deny", "opaque"), "config.yaml", "_target_: os.system\n".encode("utf-16"), HYDRA_TWIN)
 case("hydra-target", UNLISTED, "config.yaml", "_target_: somebody.Thing\n", HYDRA_TWIN)
 case("hydra-target", ("warn", "declared-loader"), "config.yaml", "_target_: transformers.AutoModel.from_pretrained\n", HYDRA_TWIN)
 case("hydra-resolver", ("warn", "config-resolver"), "config.yaml", "key: ${oc.env:AWS_SECRET_ACCESS_KEY}\n", "key: ${other}\n")
