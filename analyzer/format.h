@@ -74,7 +74,7 @@ struct format {
 #define BID_RUN 8u
 
 extern const struct format format_pickle, format_zip, format_tar, format_npy, format_gzip, format_zlib, format_bzip2,
-    format_xz, format_lz4, format_zstd,
+    format_xz, format_lz4, format_zstd, format_7z,
     format_safetensors, format_gguf, format_onnx, format_hdf5, format_keras, format_saved_model,
     format_tensorflow_graph, format_skops, format_tflite, format_flax, format_coreml, format_xgboost, format_lightgbm,
     format_llamafile;

@@ -9,7 +9,7 @@
 /* Containers first, so that result->formats names them outermost first. */
 static const struct format *const formats[] = {
     &format_zip, &format_tar, &format_gzip, &format_zlib, &format_bzip2, &format_xz, &format_lz4, &format_zstd,
-    &format_npy, &format_safetensors, &format_gguf, &format_onnx, &format_hdf5, &format_keras,
+    &format_7z, &format_npy, &format_safetensors, &format_gguf, &format_onnx, &format_hdf5, &format_keras,
     &format_saved_model, &format_tensorflow_graph, &format_skops, &format_tflite, &format_flax, &format_coreml,
     &format_xgboost, &format_lightgbm, &format_pickle, &format_llamafile,
 };
@@ -173,7 +173,7 @@ static bool zip_bids_far(struct scan *scan, const struct source *source, unsigne
 {
     bool worth = scan->depth == 0 && (bids || scan->request->thorough);
 
-    return worth && source->size > SCAN_TAIL && zip_has_end(scan, source);
+    return worth && source->size > SCAN_TAIL && zip_has_end(scan, source, bids != 0);
 }
 
 /* The formats that bid for `source`, as bits of `formats`. */

@@ -1,3 +1,4 @@
+#include "member_configs.h"
 #include "tar.h"
 
 #include <string.h>
@@ -41,11 +42,23 @@ static bool member_scan(struct scan *scan, const struct source *source, const st
     return found;
 }
 
+static void configs_run(struct scan *scan, const struct source *source, const struct member_configs *configs)
+{
+    for (unsigned i = 0; i < configs->config_count && !scan->stopped; i++) {
+        const struct member_config *config = &configs->configs[i];
+        struct source_slice slice = {source, config->place};
+        struct source content = source_from_slice(&slice, config->size);
+        if (member_config_counts(configs, config))
+            member_config_run(scan, &content, config->name);
+    }
+}
+
 static bool tar_run(struct scan *scan, const struct source *source)
 {
     struct tar_walk walk;
     struct tar_member member;
     struct torch_tar torch = {0};
+    struct member_configs configs = {.config_count = 0};
     size_t outside = scan->result->format_count;
     bool any = false;
     if (!tar_walk_open(&walk, scan, source))
@@ -58,6 +71,7 @@ static bool tar_run(struct scan *scan, const struct source *source)
         torch_tar_see(&torch, member.name, found);
         any |= found;
         arena_release(scan->arena, mark);
+        member_configs_see(&configs, scan, member.name, found, member.data, member.size);
     }
     bool old_torch = torch.pickled || (torch.storages && torch.tensors && torch.pickle);
     if (scan->stopped || !(any || old_torch))
@@ -65,6 +79,7 @@ static bool tar_run(struct scan *scan, const struct source *source)
     if (old_torch)
         scan_is_around(scan, "torch-tar", outside);
     scan_is_around(scan, "tar", outside);
+    configs_run(scan, source, &configs);
     if (old_torch)
         scan_opaque(scan, "torch-tar", "torch-legacy-tar", 0, "pickles lie between raw tensors and are not all inspected");
     if (walk.seen >= LIMIT_MEMBERS)

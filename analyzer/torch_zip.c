@@ -52,6 +52,8 @@ void zip_names_see(struct zip_names *names, const struct zip_entry *entry)
         names->elsewhere = true;
     else if (name_ends(entry, ".npy"))
         names->arrays = true;
+    names->manifest |= entry->name_length == 21 && name_ends(entry, "MAR-INF/MANIFEST.json");
+    names->python |= name_ends(entry, ".py");
 }
 
 enum zip_kind zip_names_kind(const struct zip_names *names)
@@ -62,6 +64,8 @@ enum zip_kind zip_names_kind(const struct zip_names *names)
         return ZIP_TORCHSCRIPT;
     if (names->data || names->elsewhere)
         return ZIP_TORCH;
+    if (names->manifest)
+        return ZIP_SERVED;
     return names->arrays ? ZIP_NPZ : ZIP_PLAIN;
 }
 

@@ -28,14 +28,17 @@ void zip_report_faults(struct zip_archive *archive, unsigned faults, uint64_t of
             scan_malformed(archive->scan, archive->format, faults_said[i].token, offset, faults_said[i].detail);
 }
 
+#define END_NEAR 512
+
 static unsigned zip_bid(const struct bid_view *view)
 {
     if (view->head_length >= 4 && (memcmp(view->head, "PK\3\4", 4) == 0 || memcmp(view->head, "PK\5\6", 4) == 0))
         return 32;
-    /* Readers go by the end record; something else may come first. */
+    /* Readers go by the end record; something else may come first. Further from the end only one whose comment fits counts: a
+     * tar may well end with a zip. */
     const unsigned char *at = view->tail, *stop = view->tail + view->tail_length;
     while (stop - at >= 22 && (at = memchr(at, 'P', (size_t)(stop - at) - 21)) != NULL) {
-        if (memcmp(at, "PK\5\6", 4) == 0)
+        if (memcmp(at, "PK\5\6", 4) == 0 && (stop - at <= END_NEAR || stop - at == 22 + load_le16(at + 20)))
             return 32;
         at++;
     }
@@ -153,11 +156,12 @@ static void reading_members(struct reading *reading)
         scan_opaque(scan, archive->format, "zip-members", reading->where->directory, "more members than are inspected");
 }
 
-static void recognised_say(struct zip_archive *archive)
+/* `python`: some member is Python. */
+static void recognised_say(struct zip_archive *archive, bool python)
 {
     static const char *const names[] = {
-        [ZIP_PLAIN] = "zip", [ZIP_NPZ] = "npz", [ZIP_TORCH] = "torch-zip", [ZIP_TORCHSCRIPT] = "torchscript",
-        [ZIP_PACKAGE] = "torch-package",
+        [ZIP_PLAIN] = "zip", [ZIP_NPZ] = "npz", [ZIP_SERVED] = "torchserve", [ZIP_TORCH] = "torch-zip",
+        [ZIP_TORCHSCRIPT] = "torchscript", [ZIP_PACKAGE] = "torch-package",
     };
     archive->format = names[archive->kind];
     if (archive->kind == ZIP_PLAIN)
@@ -165,7 +169,7 @@ static void recognised_say(struct zip_archive *archive)
     archive->scan->model = true;
     scan_is(archive->scan, "zip");
     scan_is(archive->scan, archive->format);
-    if (archive->kind == ZIP_TORCHSCRIPT || archive->kind == ZIP_PACKAGE) {
+    if (archive->kind > ZIP_TORCH || (archive->kind == ZIP_SERVED && python)) {
         struct effect effect = {.kind = EFFECT_CODE, .name = archive->format};
         scan_report(archive->scan, archive->format, &effect);
     }
@@ -190,7 +194,7 @@ static bool headless_scan(struct zip_archive *archive)
             return false;
         archive->kind = ZIP_TORCHSCRIPT;
     }
-    recognised_say(archive);
+    recognised_say(archive, false);
     scan_opaque(archive->scan, archive->format, "zip-no-directory", 0, "the archive's directory is missing");
     return true;
 }
@@ -224,7 +228,7 @@ static bool archive_run(struct scan *scan, const struct source *source)
     struct zip_archive archive = {.scan = scan, .source = source, .format = "zip"};
     struct zip_reading where[ZIP_READINGS];
     struct reading readings[ZIP_READINGS];
-    bool model = scan->model;
+    bool model = scan->model, python = false;
     size_t outside = scan->result->format_count;
     unsigned faults = 0;
     unsigned count = zip_find_readings(scan, source, where, &faults);
@@ -241,11 +245,12 @@ static bool archive_run(struct scan *scan, const struct source *source)
         readings[i] = (struct reading){.archive = &archive, .where = &where[i]};
         reading_recognise(&readings[i]);
         arena_release(scan->arena, mark);
+        python |= readings[i].names.python;
         enum zip_kind kind = zip_names_kind(&readings[i].names);
         if (kind > archive.kind)
             archive.kind = kind;
     }
-    recognised_say(&archive);
+    recognised_say(&archive, python);
     for (unsigned i = 0; i < count && !scan->stopped; i++) {
         struct arena_mark mark = arena_mark(scan->arena);
         reading_members(&readings[i]);

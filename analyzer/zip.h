@@ -43,8 +43,9 @@ enum zip_fault {
 unsigned zip_find_readings(struct scan *scan, const struct source *source, struct zip_reading readings[ZIP_READINGS],
                            unsigned *faults);
 
-/* Is there an end record anywhere where readers look for one, which is 64 KB from the end on? */
-bool zip_has_end(struct scan *scan, const struct source *source);
+/* Is there an end record anywhere where readers look for one, which is 64 KB from the end on? `fits`: with a comment that
+ * reaches to the end, because something else may hold a zip near its end. */
+bool zip_has_end(struct scan *scan, const struct source *source, bool fits);
 
 /* A streamed source whose end, from the first directory on, is kept in memory: directory and members are read in turn,
  * and going back and forth would unpack the whole each time. */
@@ -113,7 +114,7 @@ bool zip_walk_next(struct zip_walk *walk, struct zip_entry *entry);
 void zip_extra_sizes(const unsigned char *extra, size_t length, uint64_t *unpacked, uint64_t *packed, uint64_t *header);
 
 /* What kind of model an archive is, from its names. */
-enum zip_kind { ZIP_PLAIN, ZIP_NPZ, ZIP_TORCH, ZIP_TORCHSCRIPT, ZIP_PACKAGE };
+enum zip_kind { ZIP_PLAIN, ZIP_NPZ, ZIP_SERVED, ZIP_TORCH, ZIP_TORCHSCRIPT, ZIP_PACKAGE };
 struct zip_names {
     char archive[256]; /* the part before '/' of the first name, which is how PyTorch finds the rest */
     size_t archive_length; /* 0: there is none, or it is longer than any file name */
@@ -123,6 +124,8 @@ struct zip_names {
     bool package;   /* ARCHIVE/.data/extern_modules */
     bool elsewhere; /* X/data.pkl below another name */
     bool arrays;    /* X.npy */
+    bool manifest;  /* MAR-INF/MANIFEST.json: TorchServe's archive of a model and the Python that serves it */
+    bool python;    /* X.py */
 };
 
 /* Takes note of one member's name. */

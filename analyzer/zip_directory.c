@@ -128,13 +128,14 @@ static unsigned char *tail_read(struct scan *scan, const struct source *source, 
     return tail;
 }
 
-bool zip_has_end(struct scan *scan, const struct source *source)
+bool zip_has_end(struct scan *scan, const struct source *source, bool fits)
 {
     struct arena_mark mark = arena_mark(scan->arena);
     uint64_t start;
     size_t length;
     const unsigned char *tail = tail_read(scan, source, &start, &length);
-    bool found = tail && end_find(tail, length) != SIZE_MAX;
+    size_t last = tail ? end_find(tail, length) : SIZE_MAX;
+    bool found = last != SIZE_MAX && (!fits || length - last == END_SIZE + load_le16(tail + last + 20));
     arena_release(scan->arena, mark);
     return found;
 }

@@ -251,6 +251,74 @@ def test_torch_legacy_tar(tmp_path):
     assert result["verdict"] == "deny" and "torch-legacy-tar" in said(result, "opaque")
 
 
+def add(archive, name, content):
+    entry = tarfile.TarInfo(name)
+    entry.size = len(content)
+    archive.addfile(entry, io.BytesIO(content))
+
+
+@pytest.mark.parametrize("mode", ["w", "w:gz", "w:xz"])
+def test_nemo(tmp_path, checkpoint, poisoned, mode):
+    """NeMo's archive: a config that says what is built, beside the weights; configs elsewhere in a tar are somebody's own."""
+    harmless = b"target: nemo.collections.asr.models.EncDecCTCModel\nsample_rate: 16000\n"
+    harmful = b"encoder:\n  _target_: os.system\n  command: id\n"
+    for name, config, weights in (("good", harmless, checkpoint), ("config", harmful, checkpoint), ("weights", harmless, poisoned)):
+        with tarfile.open(tmp_path / f"{name}.nemo", mode) as archive:
+            add(archive, "./model_config.yaml", config)
+            add(archive, "./model_weights.ckpt", weights.read_bytes())
+    with tarfile.open(tmp_path / "recipes.tar", mode) as archive:
+        add(archive, "conf/train.yaml", harmful)
+        add(archive, "data/example.pt", checkpoint.read_bytes())
+    good, config, weights, recipes = scan(*(tmp_path / name for name in ("good.nemo", "config.nemo", "weights.nemo", "recipes.tar")))
+    assert good["verdict"] == "allow" and "tar" in good["format"]
+    assert config["verdict"] == "deny" and {finding["member"] for finding in config["findings"]} == {"./model_config.yaml"}
+    assert calls_system(weights) == {"./model_weights.ckpt!poisoned/data.pkl"}
+    assert recipes["verdict"] == "allow" and not recipes["findings"]
+
+
+def test_torchserve(tmp_path, checkpoint, poisoned):
+    manifest = json.dumps({"model": {"handler": "handler.py", "serializedFile": "model.pt"}})
+    for name, handler, weights in (("plain", None, checkpoint), ("own", "import os\n", checkpoint), ("bad", None, poisoned)):
+        with zipfile.ZipFile(tmp_path / f"{name}.mar", "w", zipfile.ZIP_DEFLATED) as archive:
+            archive.writestr("MAR-INF/MANIFEST.json", manifest)
+            archive.write(weights, "model.pt")
+            if handler:
+                archive.writestr("handler.py", handler)
+    plain, own, bad = scan(*(tmp_path / f"{name}.mar" for name in ("plain", "own", "bad")))
+    assert clean(plain, "torchserve", "torch-zip")
+    assert own["verdict"] == "warn" and said(own, "code") == {"torchserve"}
+    assert calls_system(bad) == {"model.pt!poisoned/data.pkl"}
+
+
+def test_exported_program(tmp_path):
+    """What torch.export writes: weights as they are, and examples of inputs that torch.load reads."""
+    class Layer(torch.nn.Module):
+        def forward(self, x):
+            return x + 1
+
+    torch.export.save(torch.export.export(Layer(), (torch.ones(2, 3),)), tmp_path / "good.pt2")
+    (tmp_path / "bad.pt2").write_bytes((tmp_path / "good.pt2").read_bytes())
+    buffer = io.BytesIO()
+    torch.save(Payload(), buffer)
+    rewrite(tmp_path / "bad.pt2", lambda name, data: buffer.getvalue() if name.endswith("sample_inputs/model.pt") else data)
+    good, bad = scan(tmp_path / "good.pt2", tmp_path / "bad.pt2")
+    assert clean(good, "zip", "torch-zip")
+    assert {member.split("!")[0] for member in calls_system(bad)} == {"good/data/sample_inputs/model.pt"}
+
+
+def test_7z(tmp_path):
+    """No loader reads it: it says something only where it stands for a model."""
+    content = b"7z\xbc\xaf\x27\x1c\0\4" + os.urandom(500)
+    for name in ("backup.7z", "photos", "model.pth"):
+        (tmp_path / name).write_bytes(content)
+    with zipfile.ZipFile(tmp_path / "other.zip", "w") as archive:
+        archive.writestr("backup.7z", content)
+    backup, photos, model, other = scan(*(tmp_path / name for name in ("backup.7z", "photos", "model.pth", "other.zip")))
+    for result in backup, photos, other:
+        assert result["verdict"] == "allow" and not result["format"]
+    assert model["verdict"] == "deny" and said(model, "opaque") == {"7z"}
+
+
 def test_safetensors(tmp_path):
     header = json.dumps({"w": {"dtype": "F32", "shape": [2], "data_offsets": [0, 8]}}).encode()
     (tmp_path / "model.safetensors").write_bytes(struct.pack("<Q", len(header) + 3) + header + b"   " + bytes(8))

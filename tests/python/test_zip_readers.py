@@ -1,11 +1,13 @@
 """Zips as every reader sees them. Which file Python's zipfile and PyTorch's reader find in each is shown by these readers
 themselves; `guard scan` has to find what either of them does, and say where they differ."""
+import collections
 import io
 import json
 import os
 import pickle
 import struct
 import subprocess
+import tarfile
 import zipfile
 import zlib
 
@@ -157,6 +159,23 @@ def test_polyglots(tmp_path, head, comment):
     assert b"system" in by_zipfile(path)
     result = scan(path)
     assert calls(result) and "zip-prefix" in said(result, "malformed"), result
+
+
+def test_zip_at_the_end_of_others(tmp_path):
+    """What ends with a zip without being one: a tar of it, and a pickle that holds its bytes as data."""
+    good = archive(pickle.dumps([0] * 10))
+    for blocks in (1, 2, 20):
+        with tarfile.open(tmp_path / "m.tar", "w") as file:
+            entry = tarfile.TarInfo("m.pt")
+            entry.size = len(good)
+            file.addfile(entry, io.BytesIO(good))
+        data = (tmp_path / "m.tar").read_bytes().rstrip(b"\0")
+        (tmp_path / "m.tar").write_bytes(data + bytes(-len(data) % 512 + 512 * (blocks + 1)))
+        result = scan(tmp_path / "m.tar")
+        assert result["verdict"] == "allow" and not result["findings"] and "torch-zip" in result["format"]
+    (tmp_path / "m.pkl").write_bytes(pickle.dumps({"bytes": good, "behind": b"x" * 1000, "a": collections.OrderedDict()}))
+    result = scan(tmp_path / "m.pkl")
+    assert result["verdict"] == "allow" and not result["findings"]
 
 
 def test_tar_and_pickle(tmp_path):
