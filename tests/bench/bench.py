@@ -47,6 +47,20 @@ print((time.perf_counter() - start) / 200)
 """
 
 
+# Each file once, as a start does; with GUARD_LOG each leaves a record.
+FILES = 500
+OPEN_MODELS = """
+import os, sys, time
+folder, open_, close = sys.argv[1], os.open, os.close
+paths = [os.path.join(folder, name) for name in sorted(os.listdir(folder))]
+start = time.perf_counter()
+for path in paths:
+    close(open_(path, os.O_RDONLY))
+print((time.perf_counter() - start) / len(paths))
+"""
+RECORDS = 1_000_000
+
+
 def make_checkpoint(work):
     """A state dict such as training leaves behind: 1 GB in 64 tensors."""
     path = work / "model" / "checkpoint.pt"
@@ -62,11 +76,57 @@ def make_checkpoint(work):
     return path
 
 
-def measure(code, arguments, library):
+def make_small_models(work):
+    folder = work / "small"
+    folder.mkdir(exist_ok=True)
+    header = b'{"w":{"dtype":"F32","shape":[1],"data_offsets":[0,4]}}'
+    for number in range(FILES):
+        (folder / f"{number}.safetensors").write_bytes(len(header).to_bytes(8, "little") + header + bytes(4))
+    return folder
+
+
+def bench_recording(library, work, rounds):
+    """What a record costs on top of the judgement."""
+    folder, log = str(make_small_models(work)), work / "records.jsonl"
+    times = {None: [], log: []}
+    for _ in range(rounds):
+        for wanted in times:
+            log.unlink(missing_ok=True)
+            times[wanted].append(measure(OPEN_MODELS, [folder], library, wanted))
+    judged, recorded = (statistics.median(times[wanted]) for wanted in times)
+    print(f"first open of a small model: {shown(judged)} judged, {shown(recorded)} judged and recorded "
+          f"({log.stat().st_size // FILES} bytes a record)", flush=True)
+
+
+def bench_report(command, work):
+    """guard report over a million records of 3000 models."""
+    log = work / "million.jsonl"
+    line = ('{{"v":1,"time":"2026-01-01T00:{:02}:{:02}.000000Z","pid":{},"tid":1,"seq":{},"event":"load","mode":"enforce","decision":"allow",'
+            '"rule":null,"path":"/models/{}/{}.safetensors","format":"safetensors","size":1000,"model":{{"id":"hf:org/m{}","revision":null,'
+            '"inside":"{}.safetensors"}},"parent":"hf:org/m{}","from":"config.json","edge":"declared","origin":"library","by":{{"python":'
+            '[{{"file":"/srv/app/infer.py","line":12,"function":"main"}}],"native":[]}}}}\n')
+    with log.open("w") as file:
+        for number in range(RECORDS):
+            model, part = number % 3000, number % 7
+            file.write(line.format(number // 60 % 60, number % 60, number % 1000, number, model, part, model, part, model // 2))
+    for form in "json", "html":
+        start = time.perf_counter()
+        process = subprocess.Popen([command, "report", log, "--format", form, "-o", work / f"million.{form}"])
+        _, status, usage = os.wait4(process.pid, 0)
+        elapsed = time.perf_counter() - start
+        assert status == 0, "guard report failed"
+        print(f"guard report --format {form}, {RECORDS:,} records ({log.stat().st_size / 1e6:.0f} MB): {elapsed:.1f} s, "
+              f"{usage.ru_maxrss / 1024:.0f} MB of memory", flush=True)
+    log.unlink()
+
+
+def measure(code, arguments, library, log=None):
     environment = {name: value for name, value in os.environ.items()
                    if not name.startswith("GUARD_") and name != "LD_PRELOAD"}
     if library:
         environment["LD_PRELOAD"] = str(library)
+    if log:
+        environment["GUARD_LOG"] = str(log)
     start = time.perf_counter()
     done = subprocess.run([sys.executable, "-c", code, *arguments], env=environment, stdout=subprocess.PIPE, text=True, check=True)
     elapsed = time.perf_counter() - start
@@ -109,6 +169,8 @@ def main():
         without, again, guarded = (statistics.median(times[variant]) for variant in ("without", "again", "with"))
         print(f"{title:>18} {rounds:>6} {shown(without):>10} {shown(guarded):>10} {guarded / without:>7.3f} "
               f"{again / without:>7.3f} {goal:>5}", flush=True)
+    bench_recording(library, arguments.work, max(3, round(11 * arguments.rounds)))
+    bench_report(library.with_name("guard"), arguments.work)
 
 
 if __name__ == "__main__":
