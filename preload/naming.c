@@ -127,6 +127,27 @@ static bool named_in_words(const char *file, char *text, const struct model_iden
     return false;
 }
 
+/* The script that was started, when a thread that the application set up has none of its frames. */
+static bool named_in_script(char *text, char *words, const struct model_identity *model, const char *path, struct naming *naming)
+{
+    size_t length = read_file("/proc/self/cmdline", words);
+    for (size_t from = 0; from < length; from += strlen(words + from) + 1) {
+        const char *word = words + from;
+        size_t size = strnlen(word, length - from);
+        if (from + size >= length) /* no NUL behind it */
+            return false;
+        if (size < 4 || strcmp(word + size - 3, ".py") != 0 || size >= sizeof naming->file)
+            continue;
+        naming->line = naming_in_source(text, read_file(word, text), model, path, false);
+        if (naming->line > 0) {
+            strcpy(naming->file, word);
+            naming->by = NAMING_APP;
+        }
+        return naming->line > 0;
+    }
+    return false;
+}
+
 static bool seen_before(const struct frame *frames, unsigned at)
 {
     for (unsigned i = 0; i < at; i++)
@@ -159,10 +180,11 @@ void naming_find(const struct model_identity *model, const char *path, const str
                  struct naming *naming)
 {
     *naming = (struct naming){0};
-    char *text = raw_take(NULL, NAMING_FILE_MAX);
+    char *text = raw_take(NULL, 2 * (size_t)NAMING_FILE_MAX);
     if (!text)
         return;
-    if (!named_in_frames(text, model, path, frames, frame_count, false, naming)) {
+    if (!named_in_frames(text, model, path, frames, frame_count, false, naming) &&
+        !named_in_script(text, text + NAMING_FILE_MAX, model, path, naming)) {
         if (named_in_words("/proc/self/cmdline", text, model, path))
             naming->by = NAMING_ARGUMENTS;
         else if (named_in_words("/proc/self/environ", text, model, path))
@@ -170,5 +192,5 @@ void naming_find(const struct model_identity *model, const char *path, const str
         else
             named_in_frames(text, model, path, frames, frame_count, true, naming);
     }
-    raw_give(NULL, text, NAMING_FILE_MAX);
+    raw_give(NULL, text, 2 * (size_t)NAMING_FILE_MAX);
 }

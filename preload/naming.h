@@ -18,8 +18,8 @@ struct naming {
     int line;
 };
 
-/* Looks for a string literal that is the name of `model`, or of its file at `path`, in the sources of the application's frames,
- * in the program's arguments and environment, then in the sources of installed packages. Comments and texts in triple
+/* Looks for a string literal that is the name of `model`, or of its file at `path`, in the sources of the application's frames
+ * and of the script that was started, in the program's arguments and environment, then in the sources of installed packages. Comments and texts in triple
  * quotes name nothing: documentation is full of examples. Opens those files by raw calls; takes no malloc; keeps errno. */
 void naming_find(const struct model_identity *model, const char *path, const struct frame *frames, unsigned frame_count,
                  struct naming *naming);

@@ -75,6 +75,14 @@ void report_asked(const struct report *report, struct asked *asked, const cJSON 
     /* What is typed in, given by -c or piped in has no file. */
     if (asker.app < 0 && count > 0 && frames[count - 1].file[0] == '<' && strcmp(frames[count - 1].function, "<module>") == 0)
         asker.app = (int)count - 1;
+    /* A pool that the application set up runs without its frames; its source names the model all the same. */
+    if (asker.app < 0 && asked->named_file && asked->named_by && strcmp(asked->named_by, "app") == 0) {
+        struct frame source = {.line = (int)asked->named_line};
+        const char *slash = strrchr(asked->named_file, '/');
+        snprintf(source.file, sizeof(source.file), "%s", asked->named_file);
+        asked_frame(asked, ASKED_APP, slash ? slash + 1 : asked->named_file, &source);
+        return;
+    }
     int choose = chooser(report, frames, count);
     asked->other_library = choose >= 0 || (asker.app < 0 && asker.entry >= 0);
     if (asker.app >= 0) {

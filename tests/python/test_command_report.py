@@ -243,7 +243,7 @@ def test_damaged_anywhere(logs):
     for number, line in enumerate(lines):
         record = json.loads(line)
         for key in record:
-            for value in (None, 7, "x", [], {}, {"id": 3}, "y" * 9000, [{"file": 1}], -1e300):
+            for value in (None, 7, "x", [], {}, {"id": 3}, {"file": "x"}, {"python": [{"file": "x"}, 3]}, "y" * 9000, [{"file": 1}], -1e300):
                 odd.append(json.dumps({**record, key: value}))
         if number == 3:
             break

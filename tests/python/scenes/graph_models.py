@@ -63,7 +63,7 @@ def make_transformers(cache, work):
     model.save_pretrained(sharded, max_shard_size="60KB")
     assert len(list(sharded.glob("model-*.safetensors"))) > 1
     add_repository(cache, "acme/base", sharded)
-    for name in "background", "embedder", "hidden":
+    for name in "background", "pooled", "embedder", "hidden":
         add_repository(cache, f"acme/{name}", base)
     for name in "lora-a", "lora-b", "adapter":
         peft.get_peft_model(LlamaForCausalLM.from_pretrained(base), peft.LoraConfig(task_type="CAUSAL_LM", target_modules=["q_proj"])) \

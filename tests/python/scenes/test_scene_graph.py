@@ -14,7 +14,7 @@ from conftest import COMMAND, LIBRARY
 
 LOADS = {
     "transformers": '''
-        import threading, warnings
+        import concurrent.futures, threading, warnings
         warnings.simplefilter("ignore")
         from peft import AutoPeftModelForCausalLM, PeftModel
         from transformers import AutoConfig, AutoModel, AutoModelForCausalLM, AutoTokenizer, logging
@@ -33,6 +33,8 @@ LOADS = {
         thread = threading.Thread(target=background)
         thread.start()
         thread.join()
+        with concurrent.futures.ThreadPoolExecutor() as pool:
+            pool.submit(AutoModel.from_pretrained, "acme/pooled").result()
         embedkit.embed()
         AutoModel.from_pretrained("acme/custom", trust_remote_code=True)
         ''',
@@ -157,7 +159,7 @@ def test_transformers_edges(traced):
                          ("custom", "code", "declared"), ("code", "hidden", "observed")}
     assert run.findings("hard-coded", "hidden-load") == {("hard-coded", "embedder"), ("hidden-load", "hidden")}
     assert run.asked("embedder")["by"] == "library" and run.asked("embedder")["name"] == "embedkit"
-    for model in "adapter", "xlora", "background", "custom":
+    for model in "adapter", "xlora", "background", "pooled", "custom":
         assert run.asked(model)["by"] == "app" and run.asked(model)["named_by"] == "app", model
     assert ("unpinned", "base") in run.findings("unpinned") and ("unpinned", "code") in run.findings("unpinned")
     shards = [file["inside"] for file in run.graph["files"] if file["model"] == "hf:acme/base" and file["format"] == "safetensors"]
