@@ -8,7 +8,6 @@ import os
 import pickle
 import struct
 import subprocess
-import sys
 import tarfile
 import zipfile
 import zlib
@@ -19,6 +18,7 @@ import pytest
 import torch
 
 from conftest import COMMAND
+from guard_command import guard_usage
 
 
 class Payload:
@@ -379,8 +379,5 @@ def test_gigabytes_of_tensors(tmp_path):
     with torch.serialization.skip_data():  # holes instead of tensors
         torch.save({str(i): torch.empty(16 << 20) for i in range(64)}, path)
     assert path.stat().st_size > 4 << 30
-    script = "import resource, sys, subprocess; subprocess.run(sys.argv[1:]); print(resource.getrusage(resource.RUSAGE_CHILDREN).ru_utime)"
-    done = subprocess.run([sys.executable, "-c", script, COMMAND, "scan", "--format", "json", path], capture_output=True,
-                          text=True, timeout=60)
-    line, seconds = done.stdout.splitlines()
-    assert clean(json.loads(line), "torch-zip") and float(seconds) < 1
+    text, usage = guard_usage("scan", "--format", "json", path)
+    assert clean(json.loads(text), "torch-zip") and usage.ru_utime < 1
