@@ -1,22 +1,27 @@
-/* TorchScript source, read for calls that touch files: torch.save and torch.from_file are operators like any other there.
+/* TorchScript source, read for calls that touch files (torch.save and torch.from_file are operators like any other there) and
+ * for what is not PyTorch's own: operators and classes that native code has to bring, and calls back into Python.
  *
  * Facts: torch/csrc/jit/frontend/lexer.h and sugared_value.h (BuiltinModule): `torch` and `ops.aten` both reach the aten
- * operators; white space and comments may stand between any two tokens. */
+ * operators, `ops.NAMESPACE` all others; serialization/python_print.cpp: classes of native code are
+ * __torch__.torch.classes.NAMESPACE.NAME, a prim::PythonOp is `^name(...)`. White space and comments may stand between any
+ * two tokens. */
 #include "zip.h"
 
 #include <string.h>
 
-#define WORD_MAX 16u
+#define WORD_MAX 64u
+#define CHAIN_MAX 4u
 
-enum token { TOKEN_NONE, TOKEN_WORD, TOKEN_DOT, TOKEN_OPEN, TOKEN_CLOSE, TOKEN_OTHER };
+enum token { TOKEN_NONE, TOKEN_WORD, TOKEN_DOT, TOKEN_OPEN, TOKEN_CLOSE, TOKEN_CARET, TOKEN_OTHER };
 
 struct script {
     struct scan *scan;
     struct reader reader;
-    char word[WORD_MAX]; /* the last name; longer ones are cut, none of interest is that long */
-    bool aten;           /* the names so far, dots included, are torch or ops.aten */
-    bool dotted;         /* and a dot has followed */
-    bool ops;            /* "ops." came last */
+    char chain[CHAIN_MAX][WORD_MAX]; /* the last names of a.b.c, the newest last; longer ones are cut, as for display */
+    unsigned links;                  /* names in it, the forgotten ones too; 0: none */
+    bool dotted;                     /* and a dot has followed */
+    bool module;                     /* the chain is complete, and names no operator but where they are */
+    enum token before;
     enum effect_kind kind;          /* of the call whose arguments are being read; EFFECT_KINDS: none */
     unsigned parens;                /* open since its name */
     uint64_t offset;                /* of its name */
@@ -39,10 +44,18 @@ static void word_take(struct script *script)
 {
     size_t length = 0;
     int byte;
-    memset(script->word, 0, sizeof script->word);
+    /* What hangs on something that is no name, as in f().x, continues a chain that no rule knows. */
+    if (!script->dotted)
+        script->links = 0;
+    else if (script->links == 0)
+        script->links = CHAIN_MAX;
+    script->links++;
+    memmove(script->chain, script->chain + 1, sizeof script->chain - WORD_MAX);
+    char *word = script->chain[CHAIN_MAX - 1];
+    memset(word, 0, WORD_MAX);
     while ((byte = peek(script)) >= 0 && word_byte(byte)) {
-        if (length + 1 < sizeof script->word)
-            script->word[length++] = (char)byte;
+        if (length + 1 < WORD_MAX)
+            word[length++] = (char)byte;
         reader_skip(&script->reader, 1);
     }
 }
@@ -93,7 +106,8 @@ static enum token token_take(struct script *script)
             return TOKEN_WORD;
         } else {
             reader_skip(&script->reader, 1);
-            return byte == '.' ? TOKEN_DOT : byte == '(' ? TOKEN_OPEN : byte == ')' ? TOKEN_CLOSE : TOKEN_OTHER;
+            return byte == '.' ? TOKEN_DOT : byte == '(' ? TOKEN_OPEN : byte == ')' ? TOKEN_CLOSE
+                   : byte == '^' ? TOKEN_CARET : TOKEN_OTHER;
         }
     }
     return TOKEN_NONE;
@@ -112,47 +126,92 @@ static void call_report(struct script *script)
     scan_report(script->scan, "torchscript", &effect);
 }
 
+static void python_report(struct script *script)
+{
+    struct effect effect = {.kind = EFFECT_CODE, .name = "torchscript-python-op", .offset = script->reader.position - 1,
+                            .detail = "prim::PythonOp, a call of a Python function"};
+    scan_report(script->scan, "torchscript", &effect);
+}
+
+/* The name that stands `back` before the newest, or "". */
+static const char *name_back(const struct script *script, unsigned back)
+{
+    return back < script->links ? script->chain[CHAIN_MAX - 1 - back] : "";
+}
+
+/* torch, ops, ops.NAMESPACE */
+static bool names_a_module(const struct script *script)
+{
+    const char *first = name_back(script, script->links - 1);
+    return (script->links == 1 && strcmp(first, "torch") == 0) || (script->links <= 2 && strcmp(first, "ops") == 0);
+}
+
+/* Says that "KIND/NAMESPACE/NAME", of the two newest names, is not PyTorch's own, or a part of it that is told apart by name. */
+static void foreign_report(struct script *script, const char *kind, const char *detail)
+{
+    char name[2 * WORD_MAX + 32];
+    struct effect effect = {.kind = EFFECT_CODE, .name = name, .detail = detail,
+                            .offset = script->reader.position - strlen(name_back(script, 0))};
+    size_t length = strlen(kind);
+    memcpy(name, kind, length);
+    for (unsigned back = 2; back-- > 0;) {
+        size_t more = strlen(name_back(script, back));
+        name[length++] = '/';
+        memcpy(name + length, name_back(script, back), more + 1);
+        length += more;
+    }
+    scan_report(script->scan, "torchscript", &effect);
+}
+
 static void call_start(struct script *script, enum effect_kind kind)
 {
     script->kind = kind;
     script->parens = 0;
     script->path[0] = 0;
-    script->offset = script->reader.position - strlen(script->word);
+    script->offset = script->reader.position - strlen(name_back(script, 0));
 }
 
 static void word_judge(struct script *script)
 {
-    bool aten = script->aten && script->dotted;
-    bool ops = script->ops && script->dotted;
-    bool fresh = !script->dotted;
-    script->dotted = false;
-    script->ops = fresh && strcmp(script->word, "ops") == 0;
-    script->aten = (fresh && strcmp(script->word, "torch") == 0) || (ops && strcmp(script->word, "aten") == 0);
-    if (aten && strcmp(script->word, "from_file") == 0)
+    const char *word = name_back(script, 0), *space = name_back(script, 1), *module = name_back(script, 2);
+    bool operator = script->links == 3 && strcmp(module, "ops") == 0;
+    bool aten = (script->links == 2 && strcmp(space, "torch") == 0) || (operator && strcmp(space, "aten") == 0);
+    if (aten && strcmp(word, "from_file") == 0)
         call_start(script, EFFECT_READ);
-    else if (aten && strcmp(script->word, "save") == 0)
+    else if (aten && strcmp(word, "save") == 0)
         call_start(script, EFFECT_WRITE);
+    else if (operator && !aten)
+        foreign_report(script, "torchscript-operator", "an operator that is none of PyTorch's tensor operators");
+    else if (script->links >= 4 && strcmp(module, "classes") == 0 && strcmp(name_back(script, 3), "torch") == 0)
+        foreign_report(script, "torchscript-class", "a class that native code provides");
 }
 
 /* A name bound to `torch` itself would hide later calls. One bound to torch.save without a call counts as the call. */
 static void token_judge(struct script *script, enum token token)
 {
-    if (script->kind != EFFECT_KINDS && script->parens == 0 && token != TOKEN_OPEN)
-        call_report(script);
-    if ((script->aten || script->ops) && !script->dotted && token != TOKEN_DOT)
+    if (script->module && token != TOKEN_DOT)
         scan_opaque(script->scan, "torchscript", "torchscript-alias", script->reader.position,
                     "the source gives the operators' module another name");
+    if (script->kind != EFFECT_KINDS && script->parens == 0 && token != TOKEN_OPEN)
+        call_report(script);
     if (token == TOKEN_WORD) {
         word_judge(script);
-        return;
+    } else if (token == TOKEN_DOT) {
+        script->dotted = true;
+    } else {
+        script->links = 0;
     }
     if (script->kind != EFFECT_KINDS && token == TOKEN_OPEN)
         script->parens++;
     else if (script->kind != EFFECT_KINDS && token == TOKEN_CLOSE && --script->parens == 0)
         call_report(script);
-    script->dotted = token == TOKEN_DOT;
+    /* Between two values it is "exclusive or". */
+    if (token == TOKEN_CARET && script->before != TOKEN_WORD && script->before != TOKEN_CLOSE)
+        python_report(script);
     if (token != TOKEN_DOT)
-        script->aten = script->ops = false;
+        script->dotted = false;
+    script->module = token == TOKEN_WORD && names_a_module(script);
+    script->before = token;
 }
 
 void torchscript_scan(struct scan *scan, const struct source *source)

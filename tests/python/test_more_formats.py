@@ -290,3 +290,36 @@ def test_skops(tmp_path, compression):
     assert clean(scan(path), "skops")
     skops_io.dump(FunctionTransformer(os.system), path, compression=compression)
     assert ("import", "posix.system") in found(scan(path))
+
+
+# --- TorchScript, as PyTorch prints it
+
+def scripted(path, call):
+    """A scripted function of one call, in a file; `mine::twice` is an operator of ours."""
+    import torch
+    if not hasattr(torch.ops.mine, "twice"):
+        library = torch.library.Library("mine", "DEF")
+        library.define("twice(Tensor x) -> Tensor")
+        library.impl("twice", lambda x: 2 * x, "CompositeExplicitAutograd")
+        scripted.library = library
+    class Scripted(torch.jit.ScriptModule):
+        pass
+
+    module = Scripted()
+    module.define(f"def forward(self, x: Tensor):\n    return {call}\n")
+    torch.jit.save(module, path)
+
+
+def test_torchscript(tmp_path):
+    path = tmp_path / "model.pt"
+    scripted(path, "torch.relu(x) ^ torch.ones_like(x)")
+    assert clean(scan(path), "torchscript")
+    scripted(path, "torch.from_file('/etc/passwd', False, 10)")
+    assert ("read", "/etc/passwd") in found(scan(path))
+    scripted(path, "torch.ops.aten.from_file('/etc/group', False, 10)")
+    assert ("read", "/etc/group") in found(scan(path))
+    scripted(path, "torch.ops.mine.twice(x)")
+    result = scan(path)
+    assert found(result) == {("code", "torchscript-operator/mine/twice")} and result["verdict"] == "warn"
+    scripted(path, "torch.ops.quantized.relu6(x, False)")
+    assert clean(scan(path), "torchscript")

@@ -411,23 +411,36 @@ static void test_torchscript(void)
                                  "    ops.aten.save(x, \"out.bin\")\n"
                                  "    _0 = torch.add(x, y)  # torch.save(\n"
                                  "    s = \"torch.save(\"\n"
+                                 "    b = ops.torchvision.nms(x, y, 0.5)\n"
+                                 "    c : __torch__.torch.classes.mine.Box = self.box\n"
+                                 "    d = (self).ops.mine.shell(x)\n"
+                                 "    e = ^Python(1)(x)\n"
+                                 "    f = 1 ^ x\n"
                                  "    return (self).save(_0)\n";
-    static const char alias[] = "t = torch\n";
+    static const char alias[] = "t = torch\n", followed[] = "t = ops.mine\nt.shell(x)\n";
     struct scanned scanned;
     struct file files[] = {{"m/data.pkl", "\x80\x02}.", 4, false, NULL}, {"m/code/__torch__.py", source, sizeof source - 1, true, NULL},
                            {"m/constants.pkl", "\x80\x02).", 4, false, NULL}, {"m/constants/0", CALLS, false, NULL}};
     scan_files(&scanned, files, 4, NULL);
     unit_ok(strcmp(scanned.formats, "zip torchscript pickle") == 0, "torchscript: formats are \"%s\"", scanned.formats);
-    unit_ok(scanned_count(&scanned, "code torchscript") == 1, "torchscript: says once that it is code");
+    unit_ok(scanned_count(&scanned, "code torchscript [") == 1, "torchscript: says once that it is code");
     unit_ok(scanned_has(&scanned, "read", "/etc/passwd", "m/code/__torch__.py"), "torchscript: from_file with its path");
     unit_ok(scanned_has(&scanned, "write", "out.bin", "m/code/__torch__.py"), "torchscript: save with its path");
     unit_ok(scanned_count(&scanned, "write") == 1 && scanned_count(&scanned, "read") == 1,
             "torchscript: comments, strings and methods called save are none");
+    unit_ok(scanned_has(&scanned, "code", "torchscript-operator/torchvision/nms", NULL), "torchscript: another library's operator");
+    unit_ok(scanned_has(&scanned, "code", "torchscript-class/mine/Box", NULL), "torchscript: another library's class");
+    unit_ok(scanned_has(&scanned, "code", "torchscript-python-op", NULL) && scanned_count(&scanned, "code") == 4,
+            "torchscript: a call back into Python, and nothing else");
     unit_ok(!calls_in(&scanned, "m/constants/0"), "torchscript: constants are storages too");
     files[1].data = alias;
     files[1].length = sizeof alias - 1;
     scan_files(&scanned, files, 4, NULL);
     unit_ok(scanned_has(&scanned, "opaque", "torchscript-alias", NULL), "torchscript: torch under another name");
+    files[1].data = followed;
+    files[1].length = sizeof followed - 1;
+    scan_files(&scanned, files, 4, NULL);
+    unit_ok(scanned_count(&scanned, "opaque torchscript-alias") == 1, "torchscript: a namespace under another name");
 
     struct file package[] = {{"p/.data/extern_modules", "torch\n", 6, false, NULL}, {"p/model/model.pkl", CALLS, false, NULL},
                              {"p/mod.py", "import os\n", 10, false, NULL}};
