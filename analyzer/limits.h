@@ -94,6 +94,8 @@
 #define LIMIT_KERAS_MODULE (4u << 20)
 /* Constant texts of one TensorFlow graph or function that are remembered, and operators that wait for one. */
 #define LIMIT_GRAPH_NAMES 128u
+/* Graphs and models in the texts of one TensorFlow graph that are looked into; real ones have none. */
+#define LIMIT_GRAPH_NESTED 1024u
 /* Names in a safetensors header that are told apart; the largest models have some 50,000 tensors a file. */
 #define LIMIT_SAFETENSORS_NAMES (1u << 18)
 /* Values of a Flax checkpoint. The largest hold some 10,000 arrays, with as many names. */

@@ -75,43 +75,19 @@ static const struct protobuf_message saved_message = MESSAGE(saved_fields);
 
 /* --- Operators -------------------------------------------------------------------------------------------------------- */
 
+#define NO_INPUT 2u /* of those that are kept: it comes through a queue, or from further inputs */
+
 static const struct operator {
     const char *name;
     enum effect_kind kind;
     const char *token; /* of CODE */
     unsigned input;    /* that is the path or address */
-    bool saver;        /* what every SavedModel has for its own variables */
+    enum { ALWAYS, SAVER, TOLD } when; /* SAVER: what every SavedModel has for its own variables; TOLD: of interest only
+                                          when the graph itself says where, because assets come from outside */
 } operators[] = {
-    {"ReadFile", EFFECT_READ, NULL, 0, false},
-    {"MatchingFiles", EFFECT_READ, NULL, 0, false},
-    {"MatchingFilesDataset", EFFECT_READ, NULL, 0, false},
-    {"TextLineDataset", EFFECT_READ, NULL, 0, false},
-    {"FixedLengthRecordDataset", EFFECT_READ, NULL, 0, false},
-    {"FixedLengthRecordDatasetV2", EFFECT_READ, NULL, 0, false},
-    {"TFRecordDataset", EFFECT_READ, NULL, 0, false},
-    {"TFRecordDatasetV2", EFFECT_READ, NULL, 0, false},
-    {"LoadDataset", EFFECT_READ, NULL, 0, false},
-    {"Restore", EFFECT_READ, NULL, 0, true},
-    {"RestoreSlice", EFFECT_READ, NULL, 0, true},
-    {"RestoreV2", EFFECT_READ, NULL, 0, true},
-    {"WriteFile", EFFECT_WRITE, NULL, 0, false},
-    {"SaveDataset", EFFECT_WRITE, NULL, 1, false},
-    {"SaveDatasetV2", EFFECT_WRITE, NULL, 1, false},
-    {"DatasetToTFRecord", EFFECT_WRITE, NULL, 1, false},
-    {"ExperimentalDatasetToTFRecord", EFFECT_WRITE, NULL, 1, false},
-    {"CreateSummaryFileWriter", EFFECT_WRITE, NULL, 1, false},
-    {"Save", EFFECT_WRITE, NULL, 0, true},
-    {"SaveSlices", EFFECT_WRITE, NULL, 0, true},
-    {"SaveV2", EFFECT_WRITE, NULL, 0, true},
-    {"MergeV2Checkpoints", EFFECT_WRITE, NULL, 1, true},
-    {"Rpc", EFFECT_CONNECT, NULL, 0, false},
-    {"TryRpc", EFFECT_CONNECT, NULL, 0, false},
-    {"RpcClient", EFFECT_CONNECT, NULL, 0, false},
-    {"PyFunc", EFFECT_CODE, "tensorflow-py-func", 0, false},
-    {"PyFuncStateless", EFFECT_CODE, "tensorflow-py-func", 0, false},
-    {"EagerPyFunc", EFFECT_CODE, "tensorflow-py-func", 0, false},
-    {"DatasetFromGraph", EFFECT_CODE, "tensorflow-nested-graph", 0, false},
-    {"RemoteFusedGraphExecute", EFFECT_CODE, "tensorflow-nested-graph", 0, false},
+#define OPERATOR(name, kind, token, input, when) {#name, kind, token, input, when},
+#include "graph_operators.def"
+#undef OPERATOR
 };
 
 /* Attributes by which an operator is told a file. */
@@ -131,6 +107,7 @@ static const struct {
 /* --- The walk --------------------------------------------------------------------------------------------------------- */
 
 #define NAME_SIZE 128u
+#define NESTED_MIN 24u /* bytes of the shortest graph with two operators */
 
 /* A node, as far as it is of interest. */
 struct node {
@@ -158,7 +135,9 @@ struct waiting {
 
 struct graph {
     struct scan *scan;
+    const struct source *source;
     const char *format;
+    unsigned nested; /* graphs and models in texts so far */
     struct protobuf protobuf;
     struct node node;
     char function[NAME_SIZE];
@@ -233,7 +212,9 @@ static void operator_judge(struct graph *graph, const struct waiting *waiting)
         report(graph, EFFECT_CODE, operator->token, operator->name, waiting->name, waiting->offset);
         return;
     }
-    if (operator->saver && named_saver(graph, waiting->name) && !(path && elsewhere(path)))
+    if (operator->when == TOLD && !(path && path[0]))
+        return;
+    if (operator->when == SAVER && named_saver(graph, waiting->name) && !(path && elsewhere(path)))
         return;
     report(graph, operator->kind, path && path[0] ? path : "(computed)", operator->name, waiting->name, waiting->offset);
 }
@@ -273,7 +254,8 @@ static void node_end(struct graph *graph)
             continue;
         struct waiting waiting = {.operator = &operators[i], .offset = node->offset};
         memcpy(waiting.name, node->name, sizeof waiting.name);
-        memcpy(waiting.input, node->inputs[operators[i].input], sizeof waiting.input);
+        if (operators[i].input < NO_INPUT)
+            memcpy(waiting.input, node->inputs[operators[i].input], sizeof waiting.input);
         if (graph->waiting_count == LIMIT_GRAPH_NAMES)
             operator_judge(graph, &waiting);
         else
@@ -308,9 +290,32 @@ static void attribute_bound(struct graph *graph, bool closed)
     node->key[0] = '\0';
 }
 
+/* A text can be a graph once more, or another model, which some operator takes apart when it runs. Vocabularies have many
+ * texts: only what bids by its start is read. */
+static void string_nested(struct graph *graph)
+{
+    const struct protobuf *protobuf = &graph->protobuf;
+    const unsigned char *start = (const unsigned char *)protobuf->text;
+    struct arena_mark mark = arena_mark(graph->scan->arena);
+    const char *outer = graph->scan->member;
+    struct source_slice slice = {graph->source, protobuf->offset};
+    if (protobuf->length < NESTED_MIN || graph->nested == LIMIT_GRAPH_NESTED ||
+        !(scan_bid(start, protobuf->text_length, start, 0, protobuf->length) & SCAN_BID_CONTENT))
+        return;
+    struct source inside = source_from_slice(&slice, protobuf->length);
+    graph->nested++;
+    graph->scan->member = scan_member_inside(graph->scan, graph->node.name);
+    (void)scan_nested(graph->scan, &inside, "string");
+    graph->scan->member = outer;
+    arena_release(graph->scan->arena, mark);
+    if (graph->nested == LIMIT_GRAPH_NESTED)
+        scan_opaque(graph->scan, graph->format, "tensorflow-strings", protobuf->offset, "more graphs in strings than are inspected");
+}
+
 static void string_read(struct graph *graph)
 {
     struct node *node = &graph->node;
+    string_nested(graph);
     if (node->key[0] != '\0') {
         attribute_judge(graph, graph->protobuf.text, graph->protobuf.offset);
         return;
@@ -374,6 +379,7 @@ static bool walk(struct scan *scan, const struct source *source, const char *for
         return true;
     }
     graph->scan = scan;
+    graph->source = source;
     graph->format = format;
     scan_is(scan, format);
     while (!scan->stopped) {

@@ -161,6 +161,40 @@ static void test_operators(void)
     }
 }
 
+static void test_more_operators(void)
+{
+    struct message held = constant("c", "/etc/passwd"), made = node("t", "InitializeTableFromTextFileV2", "x", "c");
+    check_node(&made, &held, "read /etc/passwd(\"InitializeTableFromTextFileV2\") t", "a table from a file that is named");
+    made = node("t", "InitializeTableFromTextFileV2", "x", "asset");
+    check_node(&made, NULL, "", "a table from an asset");
+    made = node("f", "WholeFileReaderV2", "c", NULL);
+    check_node(&made, &held, "read (computed)(\"WholeFileReaderV2\") f", "a reader that is told by a queue");
+    made = node("d", "CacheDatasetV2", "x", "c");
+    check_node(&made, &held, "write /etc/passwd(\"CacheDatasetV2\") d", "a cache in a file");
+    made = node("d", "RegisterDatasetV2", "x", "c");
+    check_node(&made, &held, "connect /etc/passwd(\"RegisterDatasetV2\") d", "a service elsewhere");
+}
+
+/* A graph, or a pickle, in a text. Protobuf of few short parts has no zero byte, so that it passes as one here. */
+static void test_nested(void)
+{
+    struct message path = constant("c", "/etc/passwd"), read = node("r", "ReadFile", "c", NULL);
+    const struct message *hidden[] = {&read, &path, NULL};
+    struct message inner = graph_of(NULL, hidden), held = constant("g", (const char *)inner.data);
+    for (unsigned function = 0; function < 2; function++) {
+        const struct message *nodes[] = {&held, NULL};
+        struct message graph = graph_of(function ? "__inference_serve_7" : NULL, nodes);
+        check(strstr(tell(&graph, true), "read /etc/passwd(\"ReadFile\") r @") != NULL, "a graph in a constant");
+    }
+    held = constant("g", "cos\nsystem\n(S'a longer command'\ntR.");
+    const struct message *nodes[] = {&held, NULL};
+    struct message graph = graph_of(NULL, nodes);
+    check(strstr(tell(&graph, false), "call os.system(\"a longer command\") @") != NULL, "a pickle in a constant");
+    held = constant("g", "an ordinary text of some length, as vocabularies have");
+    graph = graph_of(NULL, nodes);
+    check_equal(tell(&graph, false), "is tensorflow-graph\n", "a text");
+}
+
 static void test_chains(void)
 {
     struct message held = constant("c", "/a"), first = node("i", "Identity", "c", NULL), second = node("j", "Identity", "i:0", NULL),
@@ -215,6 +249,8 @@ static void test_others(void)
 int main(void)
 {
     test_operators();
+    test_more_operators();
+    test_nested();
     test_chains();
     test_savers();
     test_others();
