@@ -21,7 +21,7 @@ enum gguf_type {
 static const unsigned char value_sizes[GGUF_TYPES] = {1, 1, 2, 2, 4, 4, 4, 1, 0, 0, 8, 8, 8};
 
 /* What the value under a key is. */
-enum gguf_role { ROLE_NONE, ROLE_TEMPLATE, ROLE_SOURCE };
+enum gguf_role { ROLE_NONE, ROLE_TEMPLATE, ROLE_SOURCE, ROLE_TEXT };
 
 struct gguf {
     struct scan *scan;
@@ -140,10 +140,23 @@ static bool too_long(struct gguf *gguf)
     return true;
 }
 
-static void template_read(struct gguf *gguf, uint64_t length)
+/* Where a template's first expression or statement begins in the next piece of a text; the brace that it ends in may open one. */
+static size_t template_start(const unsigned char *bytes, size_t length, bool *brace)
+{
+    for (size_t i = 0; i < length; i++) {
+        if (*brace && (bytes[i] == '{' || bytes[i] == '%'))
+            return i;
+        *brace = bytes[i] == '{';
+    }
+    return length;
+}
+
+/* Reads a text as a template. `named`: the key says that it is one; others are when they look it. */
+static void template_read(struct gguf *gguf, uint64_t length, bool named)
 {
     struct template_scan template = {0};
     uint64_t offset = gguf->reader.position;
+    bool started = named, brace = false;
     while (length) {
         size_t got;
         const unsigned char *bytes = reader_rest(&gguf->reader, 1, &got);
@@ -153,7 +166,9 @@ static void template_read(struct gguf *gguf, uint64_t length)
         }
         if (got > length)
             got = (size_t)length;
-        const char *found = template_scan(&template, (const char *)bytes, got);
+        size_t start = started ? 0 : template_start(bytes, got, &brace);
+        started = start < got;
+        const char *found = started ? template_scan(&template, (const char *)bytes + start, got - start) : NULL;
         if (found) {
             struct argument argument = {.kind = ARGUMENT_STRING, .text = found};
             struct effect effect = {.kind = EFFECT_CODE, .name = template_effect(found), .arguments = &argument,
@@ -191,7 +206,8 @@ static void string_read(struct gguf *gguf)
         return;
     switch (gguf->role) {
     case ROLE_TEMPLATE:
-        template_read(gguf, length);
+    case ROLE_TEXT:
+        template_read(gguf, length, gguf->role == ROLE_TEMPLATE);
         break;
     case ROLE_SOURCE:
         source_read_name(gguf, length);
@@ -208,6 +224,9 @@ static void value_read(struct gguf *gguf, uint32_t type);
  * to come on each level. */
 static void array_read(struct gguf *gguf)
 {
+    /* Vocabularies hold every kind of text. */
+    if (gguf->role == ROLE_TEXT)
+        gguf->role = ROLE_NONE;
     uint64_t left[LIMIT_GGUF_DEPTH];
     uint32_t types[LIMIT_GGUF_DEPTH];
     unsigned depth = 0;
@@ -268,7 +287,7 @@ static enum gguf_role key_role(const struct gguf *gguf)
     if (strstr(gguf->key, "chat_template"))
         return ROLE_TEMPLATE;
     if (strncmp(gguf->key, base, sizeof base - 1) != 0 && strncmp(gguf->key, source, sizeof source - 1) != 0)
-        return ROLE_NONE;
+        return strncmp(gguf->key, "general.", 8) == 0 ? ROLE_NONE : ROLE_TEXT; /* the first are for people */
     /* Before there were repo_url, the hub's name stood under source.huggingface.repository. */
     return key_ends(gguf, ".repo_url") || key_ends(gguf, ".huggingface.repository") ? ROLE_SOURCE : ROLE_NONE;
 }

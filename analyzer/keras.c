@@ -12,7 +12,7 @@
 
 #define NAME_SIZE 256u /* longest module, class or path kept; Python's longest dotted names are under 200 */
 
-enum key { KEY_OTHER, KEY_MODULE, KEY_CLASS, KEY_CONFIG, KEY_KIND, KEY_VOCABULARY, KEY_PATH };
+enum key { KEY_OTHER, KEY_MODULE, KEY_CLASS, KEY_CONFIG, KEY_KIND, KEY_VOCABULARY, KEY_PROTO, KEY_PATH, KEY_REGISTERED };
 
 /* One open object. */
 struct object {
@@ -22,6 +22,7 @@ struct object {
     char module[NAME_SIZE], class[NAME_SIZE];
     char function[NAME_SIZE]; /* "config", when that is a text */
     char path[NAME_SIZE];     /* "filepath", of its config */
+    char registered[NAME_SIZE];
 };
 
 /* A PyTorch module in base64, being decoded. */
@@ -134,6 +135,12 @@ static void object_judge(struct keras *keras, const struct object *object)
         if (object->path[0] != '\0')
             report(keras, &effect);
     }
+    /* Keras writes none for its own; its newest releases refuse one, older ones take whatever the program registered under it. */
+    if (object->registered[0] != '\0' && module_within(object->module, "keras") && strcmp(object->registered, object->class) != 0) {
+        struct effect effect = {.kind = EFFECT_MALFORMED, .name = "keras-registered-name", .offset = object->offset,
+                                .detail = "a class of Keras' own that is registered under another name"};
+        report(keras, &effect);
+    }
     name_judge(keras, object);
 }
 
@@ -224,7 +231,8 @@ static enum key key_find(const struct json *json)
     } keys[] = {
         {"module", KEY_MODULE},          {"class_name", KEY_CLASS},     {"config", KEY_CONFIG},
         {"function_type", KEY_KIND},     {"output_shape_type", KEY_KIND}, {"mask_type", KEY_KIND},
-        {"vocabulary", KEY_VOCABULARY},  {"filepath", KEY_PATH},
+        {"vocabulary", KEY_VOCABULARY},  {"filepath", KEY_PATH},        {"merges", KEY_VOCABULARY},
+        {"proto", KEY_PROTO},            {"registered_name", KEY_REGISTERED},
     };
     for (size_t i = 0; i < sizeof keys / sizeof *keys; i++)
         if (json_text_is(json, keys[i].name))
@@ -262,6 +270,14 @@ static void text_read(struct keras *keras, struct object *object)
         if (json_text_is(json, "lambda"))
             code_report(keras, "keras-lambda", json->offset, "marshalled code");
         break;
+    case KEY_REGISTERED:
+        text_keep(json, object->registered);
+        break;
+    case KEY_PROTO:
+        /* A tokenizer's bytes in base64, or a path to them; the first never begin so. */
+        if (json->cut || !(path_leaves(json->text) || strstr(json->text, "://")))
+            break;
+        /* fall through */
     case KEY_VOCABULARY:
         if (json->text_length > 0) {
             struct effect effect = {.kind = EFFECT_READ, .name = json->text, .offset = json->offset,

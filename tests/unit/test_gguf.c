@@ -141,6 +141,14 @@ static void test_template_places(void)
     string(&bytes, shape, "org/name");
     check_equal(told_bytes(&bytes), "is gguf\ndepend org/name general.source.huggingface.repository @221\n",
                 "what is no template is none");
+
+    begin(&bytes, shape, 0, 2);
+    pair(&bytes, shape, "prompt", 8);
+    string(&bytes, shape, "text of __class__ and {");
+    pair(&bytes, shape, "tokenizer.prompt", 8);
+    string(&bytes, shape, "text {% set x = y.__globals__ %}");
+    check_equal(told_bytes(&bytes), "is gguf\ncode template-escape(\"__globals__\") tokenizer.prompt @109\n",
+                "a template under a key that nobody knows");
 }
 
 static void test_lies(void)

@@ -54,6 +54,10 @@ static void test_layers(void)
                 "is keras\ncode keras-tfsm-layer config.layers[0]\ndepend /evil config.layers[0]\n", "a SavedModel");
     check_layer("{\"class_name\": \"StringLookup\", \"config\": {\"vocabulary\": \"https://example.org/v\"}}",
                 "is keras\nread https://example.org/v config.layers[0].config.vocabulary\n", "a vocabulary elsewhere");
+    check_layer("{\"class_name\": \"BytePairTokenizer\", \"config\": {\"merges\": \"../merges.txt\", \"proto\": \"CgkvCgUv\"}}",
+                "is keras\nread ../merges.txt config.layers[0].config.merges\n", "merges elsewhere, and a tokenizer in place");
+    check_layer("{\"class_name\": \"SentencePieceTokenizer\", \"config\": {\"proto\": \"/etc/passwd\"}}",
+                "is keras\nread /etc/passwd config.layers[0].config.proto\n", "a tokenizer elsewhere");
     check_layer("{\"class_name\": \"StringLookup\", \"config\": {\"vocabulary\": [\"/a\", \"b\"]}}", "is keras\n",
                 "a vocabulary in place");
 }
@@ -80,6 +84,9 @@ static void test_names(void)
                 "is keras\nimport builtins.my_loss config.layers[0]\n", "a registered function");
     check_layer("{\"module\": \"builtins\", \"class_name\": \"exec\"}", "is keras\ncall builtins.exec config.layers[0]\n",
                 "a class of the module builtins");
+    check_layer("{\"module\": \"keras.layers\", \"class_name\": \"Dense\", \"registered_name\": \"evil>Dense\"}",
+                "is keras\nmalformed keras-registered-name config.layers[0]\n", "Keras' own under another name");
+    check_layer("{\"module\": \"keras.layers\", \"class_name\": \"Dense\", \"registered_name\": \"Dense\"}", "is keras\n", "or its own");
     check_layer("{\"module\": null, \"class_name\": \"Mine\", \"registered_name\": \"pkg>Mine\"}", "is keras\n",
                 "registered by the program");
 }
