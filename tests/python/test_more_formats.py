@@ -323,3 +323,78 @@ def test_torchscript(tmp_path):
     assert found(result) == {("code", "torchscript-operator/mine/twice")} and result["verdict"] == "warn"
     scripted(path, "torch.ops.quantized.relu6(x, False)")
     assert clean(scan(path), "torchscript")
+
+
+# --- Formats that are recognised
+
+def flax_array(array):
+    """As flax.serialization packs it (_ndarray_to_bytes, _msgpack_ext_pack)."""
+    import msgpack
+    packed = msgpack.packb((array.shape, array.dtype.name, array.tobytes()), use_bin_type=True)
+    return msgpack.ExtType(1, packed)
+
+
+def test_flax(tmp_path):
+    import msgpack
+    path = tmp_path / "flax_model.msgpack"
+    state = {"params": {f"layer{i}": {"kernel": flax_array(np.zeros((30, 40), np.float32))} for i in range(50)}, "step": 5, "note": None}
+    path.write_bytes(msgpack.packb(state))
+    assert clean(scan(path), "flax-msgpack")
+    path.write_bytes(path.read_bytes()[:20000])
+    assert found(scan(path)) == {("malformed", "flax-truncated")}
+    path.write_bytes(msgpack.packb({**state, "payload": pickle.dumps(Payload())}))
+    assert ("call", "posix.system") in found(scan(path))
+    path.write_bytes(msgpack.packb({"rows": [{"name": "x", "value": b"bytes"}] * 100}))
+    result = scan(path)
+    assert result["format"] == [] and clean(result)
+
+
+def test_boosters(tmp_path):
+    """XGBoost and LightGBM models as they write them, and cut short."""
+    import lightgbm
+    import xgboost
+    rows, labels = np.random.RandomState(0).rand(60, 4), [0, 1] * 30
+    model = xgboost.XGBClassifier(n_estimators=2).fit(rows, labels)
+    for suffix in "json", "ubj":
+        path = tmp_path / f"model.{suffix}"
+        model.save_model(path)
+        assert clean(scan(path), "xgboost")
+        path.write_bytes(path.read_bytes()[:-10])
+        assert found(scan(path)) == {("malformed", "xgboost-truncated")}
+    path = tmp_path / "model.txt"
+    booster = lightgbm.LGBMClassifier(n_estimators=2, verbose=-1, min_child_samples=2).fit(rows, labels).booster_
+    booster.save_model(path)
+    assert clean(scan(path), "lightgbm")
+    path.write_bytes(path.read_bytes()[:-4000])
+    assert found(scan(path)) == {("malformed", "lightgbm-truncated")}
+
+
+def test_llamafile(tmp_path):
+    """A program with a GGUF in the zip at its end, as llamafile's zipalign puts it there; and one that holds something else."""
+    weights, path = tmp_path / "weights" / "model.gguf", tmp_path / "model.llamafile"
+    weights.parent.mkdir()
+    write_gguf(weights, TEMPLATE)
+    for content, verdict in ((weights.read_bytes(), "warn"), (b"print(1)\n", "allow")):
+        path.write_bytes(b"MZqFpD='\n" + bytes(500))
+        with zipfile.ZipFile(path, "a") as archive:
+            archive.writestr("model.gguf", content)
+        result = scan(path)
+        assert result["verdict"] == verdict
+        assert ("code", "llamafile") in found(result) or verdict == "allow"
+    write_gguf(weights, ESCAPE)
+    path.write_bytes(b"\177ELF\2\1\1" + bytes(500))
+    with zipfile.ZipFile(path, "a") as archive:
+        archive.write(weights, "model.gguf")
+    assert {("code", "llamafile"), ("code", "template-escape")} <= found(scan(path))
+
+
+def test_safetensors(tmp_path):
+    from safetensors.numpy import save_file
+    path = tmp_path / "model.safetensors"
+    save_file({f"layer{i}": np.zeros((3, i), np.float32) for i in range(200)}, path, metadata={"format": "np"})
+    content = path.read_bytes()
+    assert clean(scan(path), "safetensors")
+    for changed, token in ((content + b"x", "offsets"), (content[:-1], "offsets"), (content[:3000], "header-size"),
+                           (content.replace(b'"layer7"', b'"layer8"'), "duplicate-key"), (content.replace(b'[3,5]', b'[3,6]'), "tensor")):
+        path.write_bytes(changed)
+        assert found(scan(path)) == {("malformed", f"safetensors-{token}")}
