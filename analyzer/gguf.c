@@ -21,7 +21,7 @@ enum gguf_type {
 static const unsigned char value_sizes[GGUF_TYPES] = {1, 1, 2, 2, 4, 4, 4, 1, 0, 0, 8, 8, 8};
 
 /* What the value under a key is. */
-enum gguf_role { ROLE_NONE, ROLE_TEMPLATE, ROLE_SOURCE, ROLE_TEXT };
+enum gguf_role { ROLE_NONE, ROLE_TEMPLATE, ROLE_SOURCE, ROLE_TEXT /* a template if it looks it */ };
 
 struct gguf {
     struct scan *scan;
@@ -140,23 +140,10 @@ static bool too_long(struct gguf *gguf)
     return true;
 }
 
-/* Where a template's first expression or statement begins in the next piece of a text; the brace that it ends in may open one. */
-static size_t template_start(const unsigned char *bytes, size_t length, bool *brace)
-{
-    for (size_t i = 0; i < length; i++) {
-        if (*brace && (bytes[i] == '{' || bytes[i] == '%'))
-            return i;
-        *brace = bytes[i] == '{';
-    }
-    return length;
-}
-
-/* Reads a text as a template. `named`: the key says that it is one; others are when they look it. */
-static void template_read(struct gguf *gguf, uint64_t length, bool named)
+static void template_read(struct gguf *gguf, uint64_t length)
 {
     struct template_scan template = {0};
     uint64_t offset = gguf->reader.position;
-    bool started = named, brace = false;
     while (length) {
         size_t got;
         const unsigned char *bytes = reader_rest(&gguf->reader, 1, &got);
@@ -166,9 +153,7 @@ static void template_read(struct gguf *gguf, uint64_t length, bool named)
         }
         if (got > length)
             got = (size_t)length;
-        size_t start = started ? 0 : template_start(bytes, got, &brace);
-        started = start < got;
-        const char *found = started ? template_scan(&template, (const char *)bytes + start, got - start) : NULL;
+        const char *found = template_scan(&template, (const char *)bytes, got);
         if (found) {
             struct argument argument = {.kind = ARGUMENT_STRING, .text = found};
             struct effect effect = {.kind = EFFECT_CODE, .name = template_effect(found), .arguments = &argument,
@@ -207,7 +192,7 @@ static void string_read(struct gguf *gguf)
     switch (gguf->role) {
     case ROLE_TEMPLATE:
     case ROLE_TEXT:
-        template_read(gguf, length, gguf->role == ROLE_TEMPLATE);
+        template_read(gguf, length);
         break;
     case ROLE_SOURCE:
         source_read_name(gguf, length);
