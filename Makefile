@@ -3,7 +3,7 @@
 #   make                 build/libguard.so and build/guard, after fetching and building what is missing
 #   make demo            an inference that works under the guard, and poisoned twins of it that do not
 #   make check           all tests; its parts: check-layers check-symbols check-unit check-python
-#   make check-benign    what real libraries write and what this machine has installed: no false alarms (ten minutes)
+#   make check-benign    what real libraries write and what this machine has installed: no false alarms (a quarter of an hour)
 #   make check-asan      the unit tests and damaged files under the address and undefined behaviour sanitizers
 #   make bench | fuzz    a table of what the guard costs | every fuzzer for FUZZ_SECONDS
 #   make install | dist  files under DESTDIR PREFIX | build/guard-VERSION-ARCH.tar.gz with what a container needs

@@ -1,4 +1,4 @@
-"""How often the guard is wrong about what is harmless; `make check-benign`, some ten minutes.
+"""How often the guard is wrong about what is harmless; `make check-benign`, a quarter of an hour.
 
 What real libraries write is judged at rest and loaded under enforce: at most one file in a hundred may be denied, and each
 that is flagged must stand in explained.tsv with the rule and the reason. What this machine has installed gives no finding at
