@@ -186,10 +186,13 @@ static bool worth_recording(const struct subject *subject, const struct judgemen
     static struct text_seen told = {hashes, GUARD_TOLD, 0};
     if (judgement->decision != DECISION_ALLOW)
         return true;
+    bool code = subject->effect->kind == EFFECT_CODE; /* what ran belongs into a lock */
     if (!record_wanted() ||
-        !(judgement->unlisted || subject->origin == ORIGIN_IPC || subject->origin == ORIGIN_CACHE))
+        !(code || judgement->unlisted || subject->origin == ORIGIN_IPC || subject->origin == ORIGIN_CACHE))
         return false;
     uint64_t hash = text_hash(text_hash(TEXT_HASH_START, origin_name(subject->origin)), subject->effect->name);
+    if (code && subject->path)
+        hash = text_hash(hash, subject->path);
     return text_first_seen(&told, text_hash(hash, effect_kind_name(subject->effect->kind)));
 }
 
@@ -206,7 +209,7 @@ static enum decision carry_out(const struct subject *subject, const struct judge
     if (subject->path)
         model_identify(subject->path, &identity);
     char sha256[65];
-    bool hashed = denied && subject->sha256 && subject->sha256(subject->sha256_context, sha256);
+    bool hashed = (denied || effect->kind == EFFECT_CODE) && subject->sha256 && subject->sha256(subject->sha256_context, sha256);
     struct record record = {
         .event = effect_kind_name(effect->kind),
         .decision = judgement->decision,

@@ -9,6 +9,7 @@ Nothing is asserted. Goals: python -c pass 1.05, import torch 1.03, torch.load 1
 """
 
 import argparse
+import json
 import os
 import pathlib
 import statistics
@@ -34,6 +35,14 @@ start = time.perf_counter()
 for _ in range(50000):
     close(open_(path, os.O_RDONLY))
 print((time.perf_counter() - start) / 50000)
+"""
+OPEN_ALL = """
+import sys, time
+start = time.perf_counter()
+for path in sys.argv[1:]:
+    with open(path, "rb") as file:
+        file.read(8)
+print(time.perf_counter() - start)
 """
 SPAWN = """
 import os, time
@@ -120,9 +129,66 @@ def bench_report(command, work):
     log.unlink()
 
 
-def measure(code, arguments, library, log=None):
+def make_sparse_models(work, gigabytes):
+    """Safetensors files of 5 GB whose tensors are holes."""
+    paths = []
+    for number in range(gigabytes // 5):
+        path = work / "large" / f"model-{number:05}.safetensors"
+        size = 5 << 30
+        header = json.dumps({"w": {"dtype": "F32", "shape": [size // 4], "data_offsets": [0, size]}}).encode()
+        if not path.exists():
+            path.parent.mkdir(parents=True, exist_ok=True)
+            with open(path, "wb") as file:
+                file.write(len(header).to_bytes(8, "little") + header)
+                file.truncate(8 + len(header) + size)
+            time.sleep(2.1)  # hashes of younger files are not remembered
+        paths.append(str(path))
+    return paths
+
+
+def make_lock(command, work, paths, cache):
+    """A lock of these files; seconds. `cache`: where hashes are remembered."""
+    log, lock = work / "lock.log", work / "models.lock"
+    log.write_text("".join(json.dumps({"v": 1, "event": "load", "mode": "audit", "decision": "allow", "path": path,
+                                       "format": "safetensors"}) + "\n" for path in paths))
+    environment = {**os.environ, "XDG_CACHE_HOME": str(cache)}
+    start = time.perf_counter()
+    subprocess.run([str(command), "lock", str(log), "-o", str(lock)], env=environment, stdout=subprocess.DEVNULL, check=True)
+    return time.perf_counter() - start, lock
+
+
+def bench_lock(command, library, work, checkpoint, rounds):
+    """Hashing against sha256sum; a start under a lock when all was hashed before."""
+    def sha256sum():
+        start = time.perf_counter()
+        subprocess.run(["sha256sum", checkpoint], stdout=subprocess.DEVNULL, check=True)
+        return time.perf_counter() - start
+    gigabytes = os.path.getsize(checkpoint) / 1e9
+    ours, theirs = [], []
+    for turn in range(rounds):
+        theirs.append(sha256sum())
+        ours.append(make_lock(command, work, [checkpoint], work / f"no-cache-{turn}")[0])
+    ours, theirs = statistics.median(ours), statistics.median(theirs)
+    print(f"hashing: {gigabytes / ours:.2f} GB/s; sha256sum {gigabytes / theirs:.2f} GB/s", flush=True)
+
+    paths, cache = make_sparse_models(work, 50), work / "cache"
+    cache.mkdir(exist_ok=True)
+    first, lock = make_lock(command, work, paths, cache)
+    again, lock = make_lock(command, work, paths, cache)
+    started = {"without": [], "unlocked": [], "locked": []}
+    for _ in range(3 * rounds):
+        started["without"].append(measure(OPEN_ALL, paths, None))
+        started["unlocked"].append(measure(OPEN_ALL, paths, library))
+        started["locked"].append(measure(OPEN_ALL, paths, library, GUARD_LOCK=str(lock), XDG_CACHE_HOME=str(cache)))
+    without, unlocked, locked = (shown(statistics.median(times)) for times in started.values())
+    print(f"50 GB (sparse) in {len(paths)} files: guard lock {shown(first)} (less when hashed before), again {shown(again)}; "
+          f"opening all without the guard {without}, with it {unlocked}, locked {locked}", flush=True)
+
+
+def measure(code, arguments, library, log=None, **more):
     environment = {name: value for name, value in os.environ.items()
                    if not name.startswith("GUARD_") and name != "LD_PRELOAD"}
+    environment.update(more)
     if library:
         environment["LD_PRELOAD"] = str(library)
     if log:
@@ -152,7 +218,7 @@ def main():
     plain = arguments.work / "plain" / "plain.txt"
     plain.parent.mkdir(exist_ok=True)
     plain.write_text("no model at all\n" * 1000)
-    checkpoint = str(make_checkpoint(arguments.work))
+    checkpoint = str(make_checkpoint(arguments.work).resolve())
 
     scenes = [("python -c pass", PASS, [], 41, "1.05"), ("import torch", IMPORT_TORCH, [], 11, "1.03"),
               ("torch.load, 1 GB", LOAD, [checkpoint], 9, "1.01"), ("open, no model", OPEN, [str(plain)], 11, ""),
@@ -171,6 +237,7 @@ def main():
               f"{again / without:>7.3f} {goal:>5}", flush=True)
     bench_recording(library, arguments.work, max(3, round(11 * arguments.rounds)))
     bench_report(library.with_name("guard"), arguments.work)
+    bench_lock(library.parent / "guard", library, arguments.work.resolve(), checkpoint, max(1, round(3 * arguments.rounds)))
 
 
 if __name__ == "__main__":

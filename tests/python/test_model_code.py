@@ -33,7 +33,7 @@ def test_denied_unless_approved(scene, code):
     denied = scene.run_python(script, path, mode="enforce")
     assert denied.returncode == 1 and "PermissionError: guard: denied" in denied.stderr, str(denied)
     record = next(record for record in denied.denials if record["effect"] == "code")
-    assert record["model"] == {"id": "hf:org/tiny", "revision": COMMIT}
+    assert record["model"] == {"id": "hf:org/tiny", "revision": COMMIT, "inside": "modeling.py"}
     assert record["sha256"] == hashlib.sha256(path.read_bytes()).hexdigest()
     assert any(f"--sha256 {record['sha256']}" in line for line in denied.guard_lines), str(denied)
 

@@ -5,8 +5,6 @@ back. Without the guard every one of them loads and nobody notices; that is the 
 import hashlib
 import json
 import shutil
-
-
 from pathlib import Path
 
 import pytest
@@ -276,6 +274,39 @@ def test_the_lock_is_a_bom(locked):
     needs = {str(dependency.ref): {str(on.ref) for on in dependency.dependencies} for dependency in bom.dependencies}
     assert needs[f"hf:org/adapter@{commit_of('org/adapter')}"] == {str(base.bom_ref)}
     assert needs["application"] == {f"hf:org/{name}@{commit_of(f'org/{name}')}" for name in ("adapter", "sharded", "pipeline")}
+
+
+def test_a_models_code_runs_as_it_was_locked(scene):
+    """The policy allows the model's Python whatever it says; the lock holds it to what it said."""
+    code = scene.write("own/modeling_own.py", "class Own:\n    pass\n")
+    snapshot = add_repository(scene.path("hub"), "org/own", code.parent)
+    program = scene.write("own.py", """
+        from transformers.dynamic_module_utils import get_class_from_dynamic_module
+        print(get_class_from_dynamic_module("modeling_own.Own", "org/own").__name__)
+    """)
+    env, lock = {"HF_HUB_CACHE": str(scene.path("hub"))}, scene.path("models.lock")
+    assert scene.run_python(program, env=env).stdout == "Own\n"
+    if scene.no_guard:
+        pytest.skip("--no-guard: it runs without it")
+    policy = scene.add_rule(scene.path("policy.json"), "code", "python", "--model", "hf:org/own")
+    first = scene.run_python(program, mode="enforce", policy=policy, env=env)
+    ran = [record for record in first.records if record["event"] == "code"]
+    assert [(record["decision"], record["sha256"]) for record in ran] == \
+        [("allow", hashlib.sha256(code.read_bytes()).hexdigest())], str(first)
+    made = scene.guard("lock", *sorted(scene.path("logs").rglob("*.jsonl")), "-o", lock)
+    assert made.returncode == 0 and "1 model, 1 file" in made.stdout, str(made)
+    env["GUARD_LOCK"] = str(lock)
+    again = scene.run_python(program, mode="enforce", policy=policy, env=env)
+    assert again.stdout == "Own\n" and not again.denials, str(again)
+    (snapshot / "modeling_own.py").write_text(f"open({str(scene.marker())!r}, 'w')\nclass Own:\n    pass\n")
+    scene.clear_markers()
+    copies = scene.home / ".cache" / "huggingface" / "modules"  # transformers prefers an old copy
+    shutil.rmtree(copies)
+    changed = scene.run_python(program, mode="enforce", policy=policy, env=env)
+    assert "lock-changed" in {record["rule"] for record in changed.denials} and not scene.marker().exists(), str(changed)
+    del env["GUARD_LOCK"]
+    shutil.rmtree(copies, ignore_errors=True)
+    assert scene.run_python(program, mode="enforce", policy=policy, env=env).stdout == "Own\n" and scene.marker().exists()
 
 
 LOCAL = """
