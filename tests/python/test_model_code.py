@@ -64,7 +64,7 @@ def test_other_spellings_of_the_path(scene, code):
     script, path = code
     run = scene.run_python(script, path.parent / ".." / COMMIT / path.name, mode="enforce")
     assert run.returncode == 1 and not run.stdout, str(run)
-    assert any(record["model"] == {"id": "hf:org/tiny", "revision": COMMIT} for record in run.denials), str(run)
+    assert any(record["model"] == {"id": "hf:org/tiny", "revision": COMMIT, "inside": "modeling.py"} for record in run.denials), str(run)
     program = scene.write("plain.py", """
         import os, sys
         os.chdir(sys.argv[1])
