@@ -73,7 +73,10 @@ static int on_event(const char *event, struct py_object *arguments, void *data)
         marked_code_made(arguments);
     if (loads_library(event, arguments))
         library_note_places();
-    return who_suspected_in_python() ? deeds_judge(event, arguments) : 0;
+    if (!who_suspected_in_python())
+        return 0;
+    unpickler_learn_importer();
+    return deeds_judge(event, arguments);
 }
 
 void audit_install(void)

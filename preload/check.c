@@ -135,6 +135,17 @@ static bool judge_content(struct check *check)
     return check->drift.rule ? check_conclude(check, true) : check_conclude_plain(check);
 }
 
+/* Is it one of the files in which chat templates come? */
+static bool may_hold_template(const struct check *check)
+{
+    static const char *const names[] = {"/tokenizer_config.json", "/processor_config.json", "/chat_template.json", ".jinja"};
+    size_t length = strlen(check->path);
+    for (size_t i = 0; i < sizeof names / sizeof names[0]; i++)
+        if (length >= strlen(names[i]) && !strcmp(check->path + length - strlen(names[i]), names[i]))
+            return true;
+    return check->verdict.format && !strcmp(check->verdict.format, "gguf");
+}
+
 static bool judge_afresh(struct check *check, bool in_root)
 {
     struct seal seal = {0};
@@ -150,7 +161,7 @@ static bool judge_afresh(struct check *check, bool in_root)
         take_verdict(&check->judged, &check->verdict);
     if (check->verdict.format && !strcmp(check->verdict.format, "torchscript"))
         torchscript_look();
-    if (check->judged.template)
+    if (may_hold_template(check))
         who_note_template();
     strcpy(check->verdict.sha256, check->content);
     struct verdict_identity identity = verdict_identity(&check->status);

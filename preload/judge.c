@@ -111,7 +111,6 @@ static enum scan_answer judge_effect(void *context, const struct effect *effect)
     if (judgement.decision > judged->worst)
         judged->worst = judgement.decision;
     judged->unlisted |= judgement.unlisted;
-    judged->template |= effect->kind == EFFECT_CODE && !strcmp(effect->name, "template");
 
     bool edge = effect->kind == EFFECT_DEPEND || (effect->kind == EFFECT_CALL && judgement.edge);
     /* An array may lie in a thousand files: they leave room for what matters more. */

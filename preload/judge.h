@@ -28,7 +28,6 @@ struct judged {
     struct scan_result scan;
     size_t count;
     size_t omitted; /* non-trivial effects that were not kept: no worse than the ones that were */
-    bool template;  /* it carries a chat template */
     bool unlisted;  /* some names were left to be settled when they are resolved */
     struct finding findings[JUDGED_FINDINGS]; /* in the order of the file; equal ones once */
 };

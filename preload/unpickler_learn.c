@@ -82,9 +82,15 @@ const void *importer_code(void)
     return importlib_code;
 }
 
-static void learn_importer(const struct python *python)
+void unpickler_learn_importer(void)
 {
+    const struct python *python = python_api();
     uintptr_t address;
+    struct python_error error;
+    static bool asking; /* for __code__, which raises an event */
+    if (importlib_code != NULL || __atomic_exchange_n(&asking, true, __ATOMIC_ACQUIRE))
+        return;
+    python_error_save(&error);
     memcpy(&address, &python->PyImport_ImportModuleLevelObject, sizeof(address));
     native_function(address, &importer.start, &importer.end);
     struct py_object *function = python_attribute(python_module("_frozen_importlib"), "_find_and_load");
@@ -95,6 +101,8 @@ static void learn_importer(const struct python *python)
     }
     python_release(code);
     python_release(function);
+    python_error_restore(&error);
+    __atomic_store_n(&asking, false, __ATOMIC_RELEASE);
 }
 
 static void range_add(const struct native_frame *frame)
@@ -235,7 +243,7 @@ void unpickler_learn(void)
     python_error_save(&error);
     guard_thread.learning = true;
     lesson_base = (uintptr_t)__builtin_frame_address(0);
-    learn_importer(python_api());
+    unpickler_learn_importer();
     const char *failure = learn(module);
     guard_thread.learning = false;
     python_error_restore(&error);

@@ -27,8 +27,10 @@ unsigned unpickler_pure_codes(const void *const **codes);
 /* Does this return address lie in the C function behind every import statement? Async-safe. */
 bool importer_is(uintptr_t ip);
 
-/* The code object of importlib's _find_and_load, through which import_module() passes too; NULL before the first
- * lesson. */
+/* Learns whose frames stand below an import, unless that is known. GIL held. */
+void unpickler_learn_importer(void);
+
+/* The code object of importlib's _find_and_load, through which import_module() passes too; NULL before it was learnt. */
 const void *importer_code(void);
 
 #endif

@@ -11,7 +11,7 @@
 #include "thread.h"
 #include "torchscript.h"
 
-/* A file with a chat template was judged: from now on the code that Jinja made of a text is a template's. */
+/* A file of those in which chat templates come was judged: from now on the code that Jinja made of a text is a template's. */
 extern bool who_templates;
 static inline void who_note_template(void) { __atomic_store_n(&who_templates, true, __ATOMIC_RELAXED); }
 

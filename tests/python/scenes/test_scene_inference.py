@@ -1,0 +1,299 @@
+"""What loads cleanly and acts when it is used: each way with its real library, denied and attributed at the call.
+
+The policy of these scenes lets everything be read, so that only what happens live is judged; where the default policy stops the
+file already when it is opened, that is another test's. The payload of each case touches the marker of its own function."""
+import json
+import shutil
+import subprocess
+import textwrap
+from pathlib import Path
+
+import pytest
+
+from conftest import AttackCases, BenignCases, function_name
+
+SOURCES = Path(__file__).resolve().parents[1] / "native"
+COMMIT = "0123456789012345678901234567890123456789"
+READS_ALL = {"version": 1, "rules": [{
+    "id": "reads-all", "when": ["rest", "load"], "then": "allow", "why": "what happens live is what is tried",
+    "effect": ["import", "create", "call", "depend", "code", "read", "write", "exec", "connect", "native", "malformed", "opaque"]}]}
+
+
+def make(scene, name, text):
+    """Runs a program that makes models, in the scene's folder."""
+    script = scene.write(name, text)
+    run = scene.run_python(script, env={"KERAS_BACKEND": "torch"})
+    assert run.returncode == 0, str(run)
+
+
+def run_cases(kind, scene, prelude, cases, policy=READS_ALL, **options):
+    scene.path("policy.json").write_text(json.dumps(policy))
+    scene.path("app").mkdir(exist_ok=True)
+    script = scene.cases("app/infer.py", prelude, cases)
+    env = {"KERAS_BACKEND": "torch", "OMP_NUM_THREADS": "1", **options.pop("env", {})}
+    if kind is BenignCases:
+        return BenignCases(scene, script, env=env)
+    return AttackCases(scene, script, cases, policy=scene.path("policy.json"), env=env)
+
+
+def marker(name):
+    return f"markers/{function_name(name)}"
+
+
+def check(cases, name, origin, rule, silent=False, native=False):
+    """As AttackCases.check(); all denials of the case are in the name of what was loaded. `silent`: who asked for it never hears
+    of the failure, and may be a thread without Python."""
+    if silent and not cases.scene.no_guard:
+        function = function_name(name)
+        assert function in cases.without.markers, f"the attack does not fire without the guard\n{cases.without}"
+        assert function not in cases.enforce.markers, f"the payload ran\n{cases.enforce}"
+        assert function in cases.audit.markers, str(cases.audit)
+    else:
+        cases.check(name, native=native)
+    denials = [record for record in cases.enforce.denials if record in cases.enforce.asked_by(cases.script, function_name(name))
+               or function_name(name) in (record["name"] or "")]
+    assert {(record["origin"], record["rule"]) for record in denials} == {(origin, rule)}, str(cases.enforce)
+
+
+# --- TorchScript: no Python takes part, and no audit event tells ---------------------------------------------------
+
+SCRIPTS = """
+    import os, sys, torch
+    os.makedirs("scripts", exist_ok=True)
+
+    class Writes(torch.nn.Module):
+        def forward(self, x):
+            return x + torch.from_file("{maps to write}", True, 4)
+
+    class Saves(torch.nn.Module):
+        def forward(self, x):
+            torch.save(x, "{saves}")
+            return x
+
+    class Computes(torch.nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.name: str = "none"
+        @torch.jit.export
+        def named(self, name: str):
+            self.name = name
+        def forward(self, x):
+            torch.save(x, self.name)
+            return x
+
+    class Forks(torch.nn.Module):
+        def forward(self, x):
+            return torch.jit.wait(torch.jit.fork(save, x))
+
+    def save(x):
+        torch.save(x, "{saves in another task}")
+        return x
+
+    class Reads(torch.nn.Module):
+        def forward(self, x):
+            return x + torch.from_file("secret", False, 4)
+
+    class Plain(torch.nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.layers = torch.nn.Sequential(torch.nn.Linear(4, 4), torch.nn.ReLU(), torch.nn.Linear(4, 4))
+        def forward(self, x):
+            for _ in range(3):
+                x = self.layers(x)
+            return x
+
+    for module in Writes, Saves, Computes, Forks, Reads, Plain:
+        torch.jit.script(module()).save(f"scripts/{module.__name__}.pt")
+"""
+SCRIPT_ATTACKS = {
+    "maps to write": "load('Writes')(torch.ones(4))",
+    "saves": "load('Saves')(torch.ones(4))",
+    "saves in another task": "load('Forks')(torch.ones(4))",
+    "saves where it is told": "m = load('Computes'); m.named(MARKER); m(torch.ones(4))",
+    "saves, from bytes in memory": """
+        import io
+        m = torch.jit.load(io.BytesIO(open("scripts/Computes.pt", "rb").read())); m.named(MARKER); m(torch.ones(4))""",
+    "reads": "load('Reads')(torch.ones(4)); open(MARKER, 'w').close()",
+}
+SCRIPT_PRELUDE = """
+    import os, torch
+    os.makedirs("markers", exist_ok=True)
+    def load(name):
+        module = torch.jit.load(f"scripts/{name}.pt")
+        print("loaded", name, flush=True)
+        return module
+"""
+
+
+@pytest.fixture(scope="module")
+def script_scene(make_scene):
+    scene = make_scene("torchscript")
+    text = SCRIPTS
+    for name in SCRIPT_ATTACKS:
+        text = text.replace("{" + name + "}", marker(name))
+    make(scene, "make.py", text)
+    scene.path("secret").write_bytes(bytes(64))
+    return scene
+
+
+@pytest.fixture(scope="module")
+def script_attacks(script_scene):
+    cases = {name: textwrap.dedent(body).replace("MARKER", repr(marker(name))) for name, body in SCRIPT_ATTACKS.items()}
+    return run_cases(AttackCases, script_scene, SCRIPT_PRELUDE, cases)
+
+
+@pytest.mark.parametrize("name", SCRIPT_ATTACKS)
+def test_torchscript(script_attacks, name):
+    check(script_attacks, name, "torchscript", "read-in-forward" if name == "reads" else "write-in-load",
+          silent="saves" in name, native=True)  # torch writes to a stream and never asks whether it is open
+    if not script_attacks.scene.no_guard:
+        assert script_attacks.enforce.stdout.count("loaded ") == script_attacks.without.stdout.count("loaded ")
+
+
+SCRIPT_BENIGN = {
+    "forward": "m = torch.jit.load('scripts/Plain.pt')\nfor _ in range(5): m(torch.ones(2, 4))",
+    "save and load": "torch.jit.save(torch.jit.load('scripts/Plain.pt'), 'again.pt'); torch.jit.load('again.pt')(torch.ones(4))",
+    "script, trace, freeze, optimize": """
+        class Own(torch.nn.Module):
+            def __init__(self): super().__init__(); self.inner = torch.nn.Linear(4, 4)
+            def forward(self, x): return self.inner(x)
+        module = torch.jit.script(Own()).eval()
+        torch.jit.optimize_for_inference(torch.jit.freeze(module))(torch.ones(4))
+        torch.jit.trace(Own(), torch.ones(4)).save('traced.pt')""",
+    "state dict by the application": "torch.save(torch.jit.load('scripts/Plain.pt').state_dict(), 'state.pt'); torch.load('state.pt')",
+    "Python below a script": """
+        class Own(torch.nn.Module):
+            @torch.jit.ignore
+            def log(self, x: torch.Tensor) -> None:
+                torch.save(x, "logged.pt"); open("log.txt", "w").write("x")
+            def forward(self, x):
+                self.log(x)
+                return x
+        torch.jit.script(Own())(torch.ones(4))
+        assert os.path.exists("log.txt")""",
+}
+
+
+@pytest.fixture(scope="module")
+def script_benign(script_scene):
+    return run_cases(BenignCases, script_scene, SCRIPT_PRELUDE, SCRIPT_BENIGN)
+
+
+@pytest.mark.parametrize("name", SCRIPT_BENIGN)
+def test_torchscript_benign(script_benign, name):
+    script_benign.check(name)
+
+
+# --- Keras: marshalled code that runs in call() --------------------------------------------------------------------
+
+KERAS = """
+    import keras
+    for name, layer in {LAYERS}.items():
+        inner = keras.layers.Lambda(layer, output_shape=(4,))
+        keras.Sequential([keras.Input((4,)), inner, keras.layers.Dense(2)]).save(f"{name}.keras")
+"""
+LAMBDAS = {
+    "lambda starts a program": "lambda x: [__import__('os').system('touch MARKER'), x][1]",
+    "lambda writes": "lambda x: [open('MARKER', 'w').close(), x][1]",
+    "lambda within a lambda": "lambda x: (lambda: [__import__('pathlib').Path('MARKER').touch(), x])()[1]",
+    "lambda starts a thread": """lambda x: [(lambda thread: [thread.start(), thread.join()])(__import__('threading').Thread(
+        target=open, args=('MARKER', 'w'))), x][1]""",
+}
+
+
+def layers(lambdas):
+    return "{" + ", ".join(f"{function_name(name)!r}: {text}" for name, text in lambdas.items()) + "}"
+
+
+# keras.Sequential builds the model by calling it: the payload of a file being made must not run.
+@pytest.fixture(scope="module")
+def keras_attacks(make_scene):
+    scene = make_scene("keras")
+    lambdas = {name: text.replace("MARKER", marker(name)) for name, text in LAMBDAS.items()}
+    scene.path("markers").mkdir()
+    make(scene, "make.py", KERAS.replace("{LAYERS}", layers(lambdas)))
+    cases = {name: f"predict('{function_name(name)}')" for name in LAMBDAS}
+    return run_cases(AttackCases, scene, KERAS_PRELUDE, cases)
+
+
+KERAS_PRELUDE = """
+    import os, keras, numpy
+    os.makedirs("markers", exist_ok=True)
+    def predict(name):
+        model = keras.models.load_model(f"{name}.keras", safe_mode=False, compile=False)
+        for made in os.listdir("markers"):
+            if made == name: os.remove(f"markers/{made}")
+        model.predict(numpy.ones((1, 4)), verbose=0)
+"""
+
+
+@pytest.mark.parametrize("name", LAMBDAS)
+def test_keras_lambda(keras_attacks, name):
+    check(keras_attacks, name, "lambda", "exec-in-load" if "program" in name else "write-in-load",
+          silent="thread" in name)
+
+
+def test_keras_lambda_benign(scene):
+    """A lambda that computes: allowed by a rule, it runs. Its first use imports what it needs."""
+    make(scene, "make.py", KERAS.replace("{LAYERS}", layers({"plain": "lambda x: __import__('decimal') and x * 2"})))
+    scene.path("policy.json").write_text(json.dumps(READS_ALL))
+    script = scene.write("app/infer.py", textwrap.dedent(KERAS_PRELUDE) + "\npredict('case_plain')\nprint('predicted')\n")
+    scene.benign(script, policy=scene.path("policy.json"), env={"KERAS_BACKEND": "torch"})
+
+
+# --- Chat templates ------------------------------------------------------------------------------------------------
+
+ESCAPES = {
+    "template starts a program": "{{ cycler.__init__.__globals__.os.system('touch MARKER') }}",
+    "template opens a file": "{{ cycler.__init__.__globals__.os.open('MARKER', 65) }}",
+    "template through a macro": "{% macro m() %}{{ joiner.__init__.__globals__.os.popen('touch MARKER').read() }}{% endmacro %}{{ m() }}",
+}
+TEMPLATE_PRELUDE = """
+    import json, os
+    import jinja2
+    os.makedirs("markers", exist_ok=True)
+    def lazy():
+        import colorsys
+        return colorsys.__name__
+    def render(folder):
+        # as SGLang and llama-cpp-python did: no sandbox (CVE-2024-34359, CVE-2026-5760)
+        with open(f"{folder}/tokenizer_config.json") as file:
+            template = json.load(file)["chat_template"]
+        return jinja2.Environment(trim_blocks=True).from_string(template).render(lazy=lazy, messages=[{"role": "user", "content": "hi"}])
+"""
+
+
+def write_template(scene, folder, template):
+    scene.path(folder).mkdir()
+    scene.path(folder).joinpath("tokenizer_config.json").write_text(
+        json.dumps({"tokenizer_class": "PreTrainedTokenizerFast", "chat_template": template}))
+    scene.path(folder).joinpath("model.safetensors").touch()
+
+
+@pytest.fixture(scope="module")
+def templates(make_scene):
+    scene = make_scene("templates")
+    for name, template in ESCAPES.items():
+        write_template(scene, function_name(name), template.replace("MARKER", marker(name)))
+    return run_cases(AttackCases, scene, TEMPLATE_PRELUDE, {name: f"render('{function_name(name)}')" for name in ESCAPES})
+
+
+@pytest.mark.parametrize("name", ESCAPES)
+def test_template(templates, name):
+    check(templates, name, "template", "write-in-load" if "opens" in name else "exec-in-load")
+
+
+def test_template_benign(scene):
+    """A chat template renders, and imports what it needs for that; the application's own pages may call what the application
+    hands them."""
+    write_template(scene, "model", "{% for m in messages %}{{ m.role }}: {{ m.content | trim }} {{ lazy() }}{% endfor %}")
+    scene.write("pages/page.html", "{{ log() }}{{ name }}")
+    script = scene.write("app/infer.py", textwrap.dedent(TEMPLATE_PRELUDE) + textwrap.dedent("""
+        import subprocess
+        def log():
+            with open("log", "a") as file: file.write("seen")
+            return subprocess.run(["echo", "page"], capture_output=True, text=True).stdout
+        print(render("model"))
+        print(jinja2.Environment(loader=jinja2.FileSystemLoader("pages")).get_template("page.html").render(log=log, name="me"))
+        """))
+    scene.benign(script)
