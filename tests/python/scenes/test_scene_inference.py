@@ -297,3 +297,66 @@ def test_template_benign(scene):
         print(jinja2.Environment(loader=jinja2.FileSystemLoader("pages")).get_template("page.html").render(log=log, name="me"))
         """))
     scene.benign(script)
+
+
+# --- ONNX Runtime: operators in a library that came with the model --------------------------------------------------
+
+ONNX = """
+    import os, onnx
+    from onnx import TensorProto, helper
+    for folder in "model", "app":
+        os.makedirs(folder, exist_ok=True)
+    value = lambda name: helper.make_tensor_value_info(name, TensorProto.FLOAT, [2])
+    graph = helper.make_graph([helper.make_node("Relu", ["x"], ["y"])], "g", [value("x")], [value("y")])
+    onnx.save(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 13)], ir_version=8), "model/model.onnx")
+"""
+ONNX_RUN = """
+    import numpy, onnxruntime
+    options = onnxruntime.SessionOptions()
+    options.register_custom_ops_library("{LIBRARY}")
+    session = onnxruntime.InferenceSession("model/model.onnx", options, providers=["CPUExecutionProvider"])
+    print(session.run(None, {"x": numpy.array([-1, 1], numpy.float32)}))
+"""
+
+
+@pytest.mark.parametrize("where", ["model", "app/operators"])
+def test_onnx_custom_operators(scene, where):
+    """A library beside the model is the model's; the application's own operators register as ever."""
+    make(scene, "make.py", ONNX)
+    scene.path(where).mkdir(exist_ok=True)
+    subprocess.run(["gcc", "-shared", "-fPIC", "-o", scene.path(where) / "liboperators.so", SOURCES / "operators.c"], check=True)
+    script = scene.write("app/infer.py", ONNX_RUN.replace("{LIBRARY}", f"{where}/liboperators.so"))
+    env = {"MARKER": str(scene.marker())}
+    if where == "model":
+        _, enforce, _ = scene.attack(script, exception="guard: denied", env=env)
+        assert {record["rule"] for record in enforce.denials} == {"native-of-model"}, str(enforce)
+    else:
+        scene.path("markers").mkdir()
+        scene.benign(script, env=env)
+
+
+# --- transformers: a model's own generate() ------------------------------------------------------------------------
+
+def test_custom_generate(scene, models):
+    """The model loads; its own generate.py, executed at the first call, is denied; the library's generate() works."""
+    shutil.copytree(models / "base", scene.path("model"))
+    scene.path("model/custom_generate").mkdir()
+    scene.path("model/custom_generate/generate.py").write_text(textwrap.dedent(f"""
+        import pathlib
+        def generate(model, inputs, **options):
+            pathlib.Path({str(scene.marker())!r}).touch()
+            return inputs
+        """))
+    text = textwrap.dedent("""
+        import torch
+        from transformers import AutoModelForCausalLM, logging
+        logging.set_verbosity_error(); logging.disable_progress_bar()
+        model = AutoModelForCausalLM.from_pretrained("model")
+        print("loaded", flush=True)
+        own = {"custom_generate": "model", "trust_remote_code": True}
+        print(model.generate(torch.tensor([[1, 2]]), max_new_tokens=2, do_sample=False, pad_token_id=0, **OPTIONS).shape)
+        """)
+    script = scene.write("app/infer.py", text.replace("OPTIONS", "own"))
+    _, enforce, _ = scene.attack(script)
+    assert "loaded" in enforce.stdout and {record["rule"] for record in enforce.denials} == {"model-code"}, str(enforce)
+    scene.benign(scene.write("app/plain.py", text.replace("OPTIONS", "{}")))
