@@ -49,7 +49,8 @@ void config_report_target(struct config *config, const char *text, bool split)
             effect.revision = at + 1;
         }
     }
-    if (target[0] != '\0')
+    /* What stands elsewhere in the file is no name. */
+    if (target[0] != '\0' && strncmp(target, "${", 2) != 0)
         config_report(config, &effect);
 }
 

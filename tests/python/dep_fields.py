@@ -351,7 +351,7 @@ case("spacy-callback", ("warn", "registered-function"), "config.cfg",
      CFG + "[initialize.before_init]\n@callbacks = \"spacy.copy_from_base_model.v1\"\n")
 SPACY_TRANSFORMER = "[components.transformer.model]\n@architectures = \"spacy-transformers.TransformerModel.v3\"\n"
 case("spacy-transformer", ("edge", "org/roberta"), "config.cfg", CFG + SPACY_TRANSFORMER + "name = \"org/roberta\"\n",
-     CFG + "[components.ner.model]\n@architectures = \"spacy.TransitionBasedParser.v2\"\n")
+     CFG + "[components.ner.model]\n@architectures = \"spacy.TransitionBasedParser.v2\"\n[initialize]\nvectors = ${paths.vectors}\n")
 PYANNOTE = "pipeline:\n  name: {}\n  params:\n    clustering: AgglomerativeClustering\n    segmentation: {}\n"
 PYANNOTE_OWN = "pyannote.audio.pipelines.SpeakerDiarization"
 PYANNOTE_TWIN = PYANNOTE.format(PYANNOTE_OWN, "$model/segmentation")
