@@ -240,10 +240,10 @@ static const struct config_key *value_meaning(struct level *level)
 static void key_read(struct config *config)
 {
     struct level *level = &config->levels[config->depth];
-    const struct config_key *row =
-        config->cut ? NULL
-                    : config_key_find(config->text, config->text_length, config->files, level->context, level->context_here);
+    const struct config_key *row = NULL;
 
+    if (!config->cut)
+        row = config_key_find(config->text, config->text_length, config->files, level->context, level->context_here);
     level->key = row;
     level->merges = strcmp(config->text, "<<") == 0;
     level->pipeline_file = config->depth == 1 && strcmp(config->text, config_pipeline_file.key) == 0;

@@ -1,4 +1,4 @@
-/* Bytes, texts and tags of YAML, as PyYAML's scanner.py reads them. */
+/* Bytes and texts of YAML, as PyYAML's scanner.py reads them. */
 #include "yaml_text.h"
 
 #include "utf8.h"
@@ -86,11 +86,6 @@ bool yaml_in_flow(const struct yaml *yaml)
     return yaml->depth > 0 && yaml->levels[yaml->depth - 1].kind >= YAML_FLOW_MAP;
 }
 
-static bool flow_indicator(int c)
-{
-    return c == ',' || c == '[' || c == ']' || c == '{' || c == '}';
-}
-
 /* --- Texts ------------------------------------------------------------------------------------------------------------ */
 
 static void put(struct yaml *yaml, int c)
@@ -120,13 +115,6 @@ static void lines_fold(struct yaml *yaml)
     put(yaml, breaks == 1 ? ' ' : '\n');
 }
 
-static int hex_digit(int c)
-{
-    if (c >= '0' && c <= '9')
-        return c - '0';
-    return (c | 0x20) >= 'a' && (c | 0x20) <= 'f' ? (c | 0x20) - 'a' + 10 : -1;
-}
-
 /* What stands behind a backslash. */
 static void escape_take(struct yaml *yaml)
 {
@@ -151,8 +139,8 @@ static void escape_take(struct yaml *yaml)
         yaml->text_length += utf8_put(out + yaml->text_length, values[name - names]);
     } else if (width) {
         uint32_t point = 0;
-        for (unsigned i = 0; i < 2u << (width - digits) && hex_digit(yaml_look(yaml, 0)) >= 0; i++) {
-            point = point << 4 | (uint32_t)hex_digit(yaml_look(yaml, 0));
+        for (unsigned i = 0; i < 2u << (width - digits) && yaml_hex_digit(yaml_look(yaml, 0)) >= 0; i++) {
+            point = point << 4 | (uint32_t)yaml_hex_digit(yaml_look(yaml, 0));
             yaml_advance(yaml, 1);
         }
         if (point < 0x110000)
@@ -209,7 +197,7 @@ static bool plain_goes_on(struct yaml *yaml)
         return false;
     if (c == ':' && yaml_blank(yaml, 1))
         return false;
-    return !flow || !flow_indicator(c);
+    return !flow || !yaml_flow_indicator(c);
 }
 
 static bool plain_step(struct yaml *yaml)
@@ -232,9 +220,9 @@ static bool plain_step(struct yaml *yaml)
         put(yaml, ' ');
         return true;
     }
-    if (c == ':' && (yaml_blank(yaml, 1) || (yaml_in_flow(yaml) && flow_indicator(yaml_look(yaml, 1)))))
+    if (c == ':' && (yaml_blank(yaml, 1) || (yaml_in_flow(yaml) && yaml_flow_indicator(yaml_look(yaml, 1)))))
         return false;
-    if (yaml_in_flow(yaml) && flow_indicator(c))
+    if (yaml_in_flow(yaml) && yaml_flow_indicator(c))
         return false;
     if (blanks)
         put(yaml, ' ');
@@ -335,138 +323,4 @@ void yaml_text_begin(struct yaml *yaml)
 bool yaml_text_quoted(const struct yaml *yaml)
 {
     return yaml->style != STYLE_PLAIN;
-}
-
-/* --- Tags ------------------------------------------------------------------------------------------------------------- */
-
-/* Reads a word up to a blank or `end` into `to`, undoing %xx where `escapes`. Without an `end` (-1) the indicators of a flow
- * collection around it end it too. */
-static void word_take(struct yaml *yaml, char *to, size_t size, bool escapes, int end)
-{
-    bool flow = yaml_in_flow(yaml) && end < 0;
-    size_t length = 0;
-    int c;
-
-    while ((c = yaml_look(yaml, 0)) >= 0 && c != end && !yaml_blank(yaml, 0) && !(flow && flow_indicator(c))) {
-        int high = c == '%' && escapes ? hex_digit(yaml_look(yaml, 1)) : -1;
-        int low = high >= 0 ? hex_digit(yaml_look(yaml, 2)) : -1;
-        if (low >= 0) {
-            c = high << 4 | low;
-            yaml_advance(yaml, 2);
-        }
-        if (length + 1 < size && c != 0)
-            to[length++] = (char)c;
-        yaml_advance(yaml, 1);
-    }
-    to[length] = '\0';
-}
-
-static const char *handle_prefix(const struct yaml *yaml, const char *name, size_t length)
-{
-    /* The last one that was said counts. */
-    for (unsigned i = yaml->handle_count; i > 0; i--)
-        if (strlen(yaml->handles[i - 1].name) == length && memcmp(yaml->handles[i - 1].name, name, length) == 0)
-            return yaml->handles[i - 1].prefix;
-    return length == 2 ? "tag:yaml.org,2002:" : NULL;
-}
-
-void yaml_tag_take(struct yaml *yaml)
-{
-    char word[LIMIT_NAME];
-    const char *prefix = NULL;
-    size_t handle = 0;
-
-    yaml->offset = yaml->window_start + yaml->at;
-    if (yaml_look(yaml, 1) == '<') {
-        yaml_advance(yaml, 2);
-        word_take(yaml, word, sizeof(word), true, '>');
-        if (yaml_look(yaml, 0) == '>')
-            yaml_advance(yaml, 1);
-    } else {
-        word_take(yaml, word, sizeof(word), true, -1);
-        const char *mark = strchr(word + 1, '!');
-        handle = mark ? (size_t)(mark - word) + 1 : 1;
-        prefix = handle_prefix(yaml, word, handle);
-        if (!prefix) {
-            handle = handle > 1 && handle_prefix(yaml, word, 1) ? 1 : 0;
-            prefix = handle ? handle_prefix(yaml, word, 1) : NULL;
-        }
-    }
-    size_t length = prefix ? strlen(prefix) : 0, rest = strlen(word + (prefix ? handle : 0));
-    if (prefix)
-        memcpy(yaml->text, prefix, length);
-    if (rest > LIMIT_NAME - length)
-        rest = LIMIT_NAME - length;
-    memcpy(yaml->text + length, word + (prefix ? handle : 0), rest);
-    yaml->text_length = length + rest;
-    yaml->text[yaml->text_length] = '\0';
-    yaml->cut = false;
-}
-
-void yaml_directive_take(struct yaml *yaml)
-{
-    struct yaml_handle *handle = &yaml->handles[yaml->handle_count];
-    char word[8];
-
-    yaml_advance(yaml, 1);
-    word_take(yaml, word, sizeof(word), false, -1);
-    yaml_blanks_skip(yaml);
-    if (strcmp(word, "TAG") == 0) {
-        word_take(yaml, handle->name, sizeof(handle->name), false, -1);
-        yaml_blanks_skip(yaml);
-        word_take(yaml, handle->prefix, sizeof(handle->prefix), true, -1);
-        if (yaml->handle_count + 1 < LIMIT_YAML_HANDLES)
-            yaml->handle_count++;
-        else
-            yaml->crowded = true;
-    }
-    while (yaml_look(yaml, 0) >= 0 && yaml_break(yaml, 0) == 0)
-        yaml_advance(yaml, 1);
-}
-
-/* --- Anchors ---------------------------------------------------------------------------------------------------------- */
-
-void yaml_name_take(struct yaml *yaml, char name[64])
-{
-    size_t length = 0;
-    int c;
-
-    yaml_advance(yaml, 1);
-    while ((c = yaml_look(yaml, 0)) >= 0 && !yaml_blank(yaml, 0) && !flow_indicator(c) && (c != ':' || !yaml_blank(yaml, 1))) {
-        if (length + 1 < 64)
-            name[length++] = (char)c;
-        else
-            yaml->crowded = true;
-        yaml_advance(yaml, 1);
-    }
-    name[length] = '\0';
-}
-
-void yaml_anchor_put(struct yaml *yaml, bool is_text)
-{
-    struct yaml_anchor *anchor = NULL;
-
-    for (unsigned i = 0; i < yaml->anchor_count && !anchor; i++)
-        if (strcmp(yaml->anchors[i].name, yaml->anchor) == 0)
-            anchor = &yaml->anchors[i];
-    if (!anchor && yaml->anchor_count < LIMIT_YAML_ANCHORS)
-        anchor = &yaml->anchors[yaml->anchor_count++];
-    if (!anchor) {
-        yaml->crowded = true;
-        return;
-    }
-    memcpy(anchor->name, yaml->anchor, sizeof(anchor->name));
-    anchor->is_text = is_text;
-    anchor->cut = yaml->cut || yaml->text_length >= sizeof(anchor->text);
-    anchor->length = anchor->cut ? sizeof(anchor->text) - 1 : yaml->text_length;
-    memcpy(anchor->text, yaml->text, anchor->length);
-    anchor->text[anchor->length] = '\0';
-}
-
-const struct yaml_anchor *yaml_anchor_find(const struct yaml *yaml, const char *name)
-{
-    for (unsigned i = 0; i < yaml->anchor_count; i++)
-        if (strcmp(yaml->anchors[i].name, name) == 0)
-            return &yaml->anchors[i];
-    return NULL;
 }

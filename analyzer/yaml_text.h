@@ -40,6 +40,19 @@ void yaml_blanks_skip(struct yaml *yaml);
 
 bool yaml_in_flow(const struct yaml *yaml);
 
+static inline bool yaml_flow_indicator(int c)
+{
+    return c == ',' || c == '[' || c == ']' || c == '{' || c == '}';
+}
+
+/* -1: no digit. */
+static inline int yaml_hex_digit(int c)
+{
+    if (c >= '0' && c <= '9')
+        return c - '0';
+    return (c | 0x20) >= 'a' && (c | 0x20) <= 'f' ? (c | 0x20) - 'a' + 10 : -1;
+}
+
 /* Begins the text at the next byte and reads its first part; yaml_text_part() reads the next while in_text. */
 void yaml_text_begin(struct yaml *yaml);
 void yaml_text_part(struct yaml *yaml);

@@ -57,16 +57,21 @@ static struct scan_result scan(const char *path, const char *text, size_t length
     return result;
 }
 
-/* The config says exactly `wanted`. */
-static void says(const char *name, const char *file, const char *text, const char *wanted)
+/* The config, of this format, says exactly `wanted`. */
+static void says_as(const char *format, const char *name, const char *file, const char *text, const char *wanted)
 {
     char path[128];
 
     snprintf(path, sizeof(path), "/models/m/%s", file);
     struct scan_result result = scan(path, text, strlen(text));
-    bool json = result.status == SCAN_DONE && result.format_count == 1 && strcmp(result.formats[0], "json") == 0;
+    bool json = result.status == SCAN_DONE && result.format_count == 1 && strcmp(result.formats[0], format) == 0;
     if (!unit_ok(json && strcmp(told, wanted) == 0, "%s", name))
         printf("# status %d, %zu formats:\n# %s\n", (int)result.status, result.format_count, told);
+}
+
+static void says(const char *name, const char *file, const char *text, const char *wanted)
+{
+    says_as("json", name, file, text, wanted);
 }
 
 static void test_edges(void)
@@ -243,6 +248,33 @@ static void test_odd(void)
     free(text);
 }
 
+static void test_other_texts(void)
+{
+    says_as("yaml", "a target, and text that speaks of one", "c.yaml", "a:\n- {_target_: os.system}\nb: '_target_: x.y'\n",
+            "call os.system(...) in a[0]._target_\n");
+    says_as("yaml", "a target that is put together", "c.yaml", "_target_: a.${b}\n", "call ?(...) in _target_\n");
+    says_as("yaml", "tags", "c.yml", "a: !new:a.B\nb: !apply:eval [1]\nc: !include:../x\n",
+            "call a.B(...) in a\ncall builtins.eval(...) in b\nread ../x(...) in c\n");
+    says_as("yaml", "keys that mean something in their place only", "c.yaml",
+            "name: a.b\npipeline:\n  name: c.d\n  params:\n    name: e.f\n    segmentation: org/s\n",
+            "call c.d(...) in pipeline.name\ndepend org/s(...) in pipeline.params.segmentation\n");
+    says_as("yaml", "an alias where a loader looks", "c.yaml", "x: &x {name: a.b}\npipeline: *x\n", "malformed yaml-alias(...) in -\n");
+    says_as("yaml", "MLmodel", "MLmodel", "flavors:\n  python_function:\n    loader_module: a.b\n    code: c\n",
+            "import a.b(...) in flavors.python_function.loader_module\n"
+            "code model-code-path(\"c\") in flavors.python_function.code\n");
+    says_as("model-card", "a model card", "README.md", "---\nbase_model: org/b\n---\nprior: org/c\n",
+            "depend org/b(...) in base_model\n");
+    says_as("ini", "spaCy", "config.cfg", "[components.a]\nsource = \"other\"\nx = {\"@callbacks\": \"c.v1\"}\n",
+            "depend other(...) in components.a.source\ncode registered:c.v1() in components.a.x.@callbacks\n");
+    struct scan_result result = scan("/m/setup.cfg", "[metadata]\nname = x\n", 20);
+    unit_ok(result.status == SCAN_NOT_MODEL && told_length == 0, "other INI files say nothing");
+    result = scan("/m/README.md", "# Title\nbase_model: x\n", 22);
+    unit_ok(result.status == SCAN_NOT_MODEL && told_length == 0, "nor does a text without front matter");
+    unit_ok(scan_config_name("/m/x.yml") && scan_config_name("MLmodel") && !scan_config_name("/m/notes.md") &&
+                !scan_config_name("/m/x.txt") && !scan_config_name(NULL),
+            "what could be a config by its name");
+}
+
 static ssize_t huge_pread(void *context, void *buffer, size_t length, uint64_t offset)
 {
     (void)context;
@@ -281,6 +313,7 @@ int main(void)
     test_paths();
     test_templates();
     test_odd();
+    test_other_texts();
     test_huge();
     return unit_done();
 }
