@@ -118,7 +118,7 @@ static bool array_read(struct machine *machine, word state, struct array *array)
     if (!items || !whole)
         return false;
     for (i = 0; i + 1 < count; i += 2) {
-        if (word_tag(items[i]) != TAG_STRING)
+        if (word_tag(items[i]) != TAG_STRING && word_tag(items[i]) != TAG_STRING8) /* the latter is Python 2's */
             return false;
         if (text_equals(machine, items[i], "shape"))
             shape_read(machine, items[i + 1], array);

@@ -10,6 +10,7 @@ import sys
 import tarfile
 import time
 
+import joblib
 import numpy as np
 import pytest
 
@@ -132,6 +133,15 @@ def test_companions(tmp_path):
     wrapper = wrapper_pickle("old.pkl_01.npy").replace(b"filename", b"filenamX")
     (tmp_path / "unknown.pkl").write_bytes(wrapper)
     assert said(scan(tmp_path / "unknown.pkl")[0], "opaque") == {"joblib-companion"}
+
+
+def test_joblib_own_files():
+    """The files of all its versions and compressors that joblib ships, with companions and from Python 2: nothing to say."""
+    folder = os.path.join(os.path.dirname(joblib.__file__), "test", "data")
+    results = [result for result in scan(folder) if result["path"].partition("joblib_")[2]]
+    assert len(results) > 30
+    assert [result for result in results if result["verdict"] != "allow" or result["findings"]] == []
+    assert {"joblib", "gzip", "zlib", "bzip2", "xz", "lzma"} <= {name for result in results for name in result["format"]}
 
 
 # --- PyTorch's tar
