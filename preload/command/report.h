@@ -118,7 +118,8 @@ struct report {
     uint64_t dots_omitted;
     struct log_totals totals;
     double first, last;
-    uint64_t denials, warnings, lost; /* records that deny or warn */
+    uint64_t denials, warnings; /* records that deny or warn */
+    bool enforced;              /* some of the denials were made in enforce mode; else what was denied was loaded all the same */
     const struct policy *policy;
     size_t log_count;
 };

@@ -222,6 +222,7 @@ void report_json(const struct report *report, FILE *out)
     fprintf(out, "{\"v\":1,\"guard\":\"%s\",\"logs\":%zu,\"records\":%llu,\"damaged\":%llu,\"denials\":%llu,\"warnings\":%llu",
             GUARD_VERSION, report->log_count, (unsigned long long)totals->records, (unsigned long long)totals->damaged,
             (unsigned long long)report->denials, (unsigned long long)report->warnings);
+    flag_member(out, "enforced", report->enforced);
     time_member(out, "first", report->first);
     time_member(out, "last", report->last);
     fprintf(out, ",\n\"omitted\":{\"models\":%llu,\"files\":%llu,\"edges\":%llu,\"events\":%llu,\"processes\":%llu,\"loads\":%llu}",

@@ -189,7 +189,9 @@ void report_take(void *context, const struct log_line *line)
         report->first = time;
     if (time > report->last)
         report->last = time;
+    const char *mode = log_text(object, "mode");
     report->denials += decision == DECISION_DENY;
+    report->enforced |= decision == DECISION_DENY && !(mode && strcmp(mode, "audit") == 0);
     report->warnings += decision == DECISION_WARN;
     struct process *process = process_row(report, line, time);
     if (process && strcmp(kind, "start") == 0)
@@ -203,6 +205,8 @@ void report_take(void *context, const struct log_line *line)
             load_take(report, line, model, identity.inside, decision, time, process);
         return;
     }
+    if (model && decision > model->decision)
+        model->decision = decision;
     if (model && log_text(object, "edge"))
         report_declared(report, line, model, identity.inside);
     if (decision != DECISION_ALLOW || strcmp(kind, "error") == 0)

@@ -59,7 +59,7 @@ static void print_model(const struct tree *tree, const struct model *model)
         fputs("  never loaded", out);
     }
     if (model->decision != DECISION_ALLOW)
-        fprintf(out, "  %s", model->decision == DECISION_DENY ? "DENIED" : "warned of");
+        fprintf(out, "  %s", model->decision != DECISION_DENY ? "warned of" : tree->report->enforced ? "DENIED" : "WOULD BE DENIED");
 }
 
 static void print_edge(const struct tree *tree, const struct edge *edge)
@@ -221,11 +221,12 @@ void report_text(const struct report *report, FILE *out)
 
     draw_roots(&tree);
     report_findings(report, print_finding, &findings);
-    fprintf(out, "%s%zu model%s, %zu file%s, %zu process%s, %llu record%s: %llu denied, %llu warned of\n",
+    fprintf(out, "%s%zu model%s, %zu file%s, %zu process%s, %llu record%s: %llu %sdenied, %llu warned of\n",
             report->models.count > 0 ? "\n" : "", report->models.count, report->models.count == 1 ? "" : "s", report->files.count,
             report->files.count == 1 ? "" : "s", report->processes.count, report->processes.count == 1 ? "" : "es",
             (unsigned long long)report->totals.records, report->totals.records == 1 ? "" : "s",
-            (unsigned long long)report->denials, (unsigned long long)report->warnings);
+            (unsigned long long)report->denials, report->enforced || report->denials == 0 ? "" : "would be ",
+            (unsigned long long)report->warnings);
     print_omitted(out, "models", report->models.omitted);
     print_omitted(out, "opens of files", report->files.omitted);
     print_omitted(out, "edges", report->edges.omitted + report->declared.omitted);

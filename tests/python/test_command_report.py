@@ -171,6 +171,16 @@ def test_text(logs):
     assert not any("\x1b" in line for line in lines)
 
 
+def test_audit_says_would(tmp_path):
+    log = Log().start().load("acme/a", "model.bin", mode="audit", decision="deny", rule="exec-call", why="calls posix.system()")
+    log.add("code", mode="audit", decision="deny", rule="model-code", model={"id": "hf:acme/b", "revision": None, "inside": "b.py"},
+            path="/cache/models--acme--b/snapshots/r/b.py")
+    lines = report(log.write(tmp_path / "log")).stdout
+    assert "1 kB  WOULD BE DENIED" in lines.replace("1.0 kB", "1 kB") and "2 would be denied" in lines
+    graph = as_json(tmp_path / "log")
+    assert not graph["enforced"] and {model["decision"] for model in graph["models"]} == {"deny"}
+
+
 def test_circle(tmp_path):
     log = Log().start()
     for one, other in ("a", "b"), ("b", "a"):
