@@ -359,6 +359,20 @@ def test_page_with_hostile_names(browser, tmp_path):
     assert "</script>" in page.find_element("id", "detail").text
 
 
+def test_page_of_very_much(browser, tmp_path):
+    """Five hundred models of which each names all before it: drawn in part, listed whole, and soon."""
+    log = Log().start()
+    for number in range(500):
+        log.load(f"acme/m{number}", "config.json")
+        for other in range(max(0, number - 40), number):
+            log.declare(f"acme/m{number}", "config.json", f"acme/m{other}", f"other.{other}", pinned=True)
+    started = time.monotonic()
+    page = open_page(browser, log.write(tmp_path / "log"), tmp_path / "page.html")
+    assert "The first 400 of 500 models are drawn" in page.find_element("id", "canvas").text
+    assert len(page.find_elements("css selector", "#model-list > details")) == 500
+    assert time.monotonic() - started < 60
+
+
 def test_page_of_nothing(browser, tmp_path):
     page = open_page(browser, Log().start().write(tmp_path / "log"), tmp_path / "page.html")
     assert "No model was loaded." in page.find_element("id", "canvas").text
