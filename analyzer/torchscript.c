@@ -133,10 +133,10 @@ static void python_report(struct script *script)
     scan_report(script->scan, "torchscript", &effect);
 }
 
-/* The name that stands `back` before the newest, or "". */
+/* The name that stands `back` before the newest; "" when there is none, or it is forgotten. */
 static const char *name_back(const struct script *script, unsigned back)
 {
-    return back < script->links ? script->chain[CHAIN_MAX - 1 - back] : "";
+    return back < script->links && back < CHAIN_MAX ? script->chain[CHAIN_MAX - 1 - back] : "";
 }
 
 /* torch, ops, ops.NAMESPACE */
