@@ -58,6 +58,25 @@ def torch_zip(stream, compression=zipfile.ZIP_STORED):
     return buffer.getvalue()
 
 
+SCRIPT = b"""class M(Module):
+  def forward(self: __torch__.a.b.c.d.M, x: __torch__.torch.classes.mine.Box) -> Tensor:
+    y = torch.from_file("/etc/x", False, 10)
+    ops.aten.save(ops.mine.shell(x, y), "out")  # torch.save(
+    t = ops.mine
+    return (self).a.b.c.d.e.f(^Python(1)(y), 1 ^ 2)
+"""
+
+
+def torchscript():
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w") as archive:
+        archive.writestr("m/data.pkl", b"\x80\x02}.")
+        archive.writestr("m/code/__torch__.py", SCRIPT)
+        archive.writestr("m/constants.pkl", b"\x80\x02).")
+        archive.writestr("m/version", "3\n")
+    return buffer.getvalue()
+
+
 def tar(members, mode):
     buffer = io.BytesIO()
     with tarfile.open(fileobj=buffer, mode=mode) as archive:
@@ -217,6 +236,8 @@ def seeds():
         yield f"torch-{name}.zip", torch_zip(call, method)
     yield "torch.zip", torch_zip(call)
     yield "torch-deflated.zip", torch_zip(call, zipfile.ZIP_DEFLATED)
+    yield "torchscript.zip", torchscript()
+    yield "script.py", SCRIPT
     yield "zip-in-zip.zip", torch_zip(torch_zip(call))
     header = "{'descr': '|O', 'fortran_order': False, 'shape': (1,), }"
     objects = npy(header.ljust(117) + "\n", call)
