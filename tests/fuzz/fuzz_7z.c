@@ -1,0 +1,2 @@
+#define FUZZED format_7z
+#include "one_format.h"
