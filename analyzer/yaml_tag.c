@@ -109,6 +109,8 @@ void yaml_anchor_put(struct yaml *yaml, bool is_text)
 {
     struct yaml_anchor *anchor = NULL;
 
+    if (yaml->crowded) /* which is said, so that nothing hangs on the rest */
+        return;
     for (unsigned i = 0; i < yaml->anchor_count && !anchor; i++)
         if (strcmp(yaml->anchors[i].name, yaml->anchor) == 0)
             anchor = &yaml->anchors[i];
@@ -128,7 +130,7 @@ void yaml_anchor_put(struct yaml *yaml, bool is_text)
 
 const struct yaml_anchor *yaml_anchor_find(const struct yaml *yaml, const char *name)
 {
-    for (unsigned i = 0; i < yaml->anchor_count; i++)
+    for (unsigned i = 0; i < yaml->anchor_count && !yaml->crowded; i++)
         if (strcmp(yaml->anchors[i].name, name) == 0)
             return &yaml->anchors[i];
     return NULL;
