@@ -8,6 +8,7 @@ import time
 
 import pytest
 from conftest import COMMAND, RECORD_KEYS
+from selenium.webdriver.support.wait import WebDriverWait
 
 HOSTILE = '</script><script>document.title="owned"</script><img src=x onerror=alert(1)>"\\\x1b[2J\u202e\u2028'
 APP = [{"file": "/srv/app/infer.py", "line": 12, "function": "main"}, {"file": "/srv/app/infer.py", "line": 30, "function": "<module>"}]
@@ -342,6 +343,7 @@ def test_page_filters(browser, logs, tmp_path):
     assert not shown(page, "#canvas path.edge.declared") and shown(page, "#canvas path.edge.observed")
     card = next(card for card in shown(page, "#model-list > details") if card.get_attribute("data-model") == "hf:acme/llama-base")
     card.find_element("css selector", "summary").click()
+    WebDriverWait(page, 10).until(lambda _: card.find_elements("css selector", "ul"))  # "toggle" comes later than the click
     assert "model-00004-of-00004.safetensors" in card.text and "base_model_name_or_path" in card.text
     link = next(link for link in shown(page, "#finding-list a.model") if link.text == "hf:openai/clip-default")
     link.click()
