@@ -4,6 +4,7 @@
 #   make demo            an inference that works under the guard, and poisoned twins of it that do not
 #   make check           all tests; its parts: check-layers check-symbols check-unit check-python
 #   make check-benign    what real libraries write and what this machine has installed: no false alarms (a quarter of an hour)
+#   make check-drawn     300 functions drawn at random, called by pickles in every way; DRAWN and DRAWN_SEED choose others
 #   make check-asan      the unit tests and damaged files under the address and undefined behaviour sanitizers
 #   make bench | fuzz    a table of what the guard costs | every fuzzer for FUZZ_SECONDS
 #   make install | dist  files under DESTDIR PREFIX | build/guard-VERSION-ARCH.tar.gz with what a container needs
@@ -69,7 +70,7 @@ LIBRARY_OBJECTS := $(call objects,$(PRELOAD) $(POLICY) $(ANALYZER))
 COMMAND_OBJECTS := $(call objects,$(COMMAND))
 UNIT_TESTS := $(patsubst tests/unit/%.c,$B/unit/%,$(wildcard tests/unit/test_*.c))
 
-.PHONY: all demo check check-layers check-symbols check-unit check-python check-benign check-asan bench fuzz install dist clean \
+.PHONY: all demo check check-layers check-symbols check-unit check-python check-benign check-drawn check-asan bench fuzz install dist clean \
         distclean FORCE
 .DELETE_ON_ERROR:
 .PRECIOUS: $B/obj/%.o $B/asan/obj/%.o $B/fuzz/obj/%.o
@@ -254,6 +255,8 @@ check-python: all $B/effects_dump $(STAMPS)/venv $(STAMPS)/tools
 	$Q$(RUN) --pytest tests/python
 check-benign: all $(STAMPS)/venv
 	$Q$(RUN) --pytest tests/benign
+check-drawn: all $(STAMPS)/venv
+	$QDRAWN=$${DRAWN:-300} $(PYTHON) -m pytest -q -s tests/python/test_live_alone.py -k drawn
 check-asan: $(UNIT_TESTS:$B/unit/%=$B/asan/%) $(FUZZERS:%=$B/asan/damage_%) $B/corpus/stamp $(STAMPS)/venv
 	$Q$(RUN) $(UNIT_TESTS:$B/unit/%=$B/asan/%) $(FUZZERS:%=$B/asan/damage_%)
 

@@ -19,7 +19,7 @@ static const cJSON *fact(const struct policy *policy, size_t number, const char 
 
 bool policy_lists_module(const struct policy *policy, enum module_list list, const char *module)
 {
-    static const char *const keys[] = {"ipc", "exchanges", "wrappers", "loaders", "caches"};
+    static const char *const keys[] = {"ipc", "exchanges", "wrappers", "loaders", "restorers", "caches"};
     for (size_t number = 0; number < policy->document_count; number++) {
         const cJSON *modules = fact(policy, number, keys[list]);
         if (list == MODULES_CACHES)

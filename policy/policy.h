@@ -113,6 +113,7 @@ enum module_list {
     MODULES_EXCHANGES, /* ...unpickle what their own program or cluster pickled, through whatever it came */
     MODULES_WRAPPERS,  /* ...are an unpickler around Python's, called by whoever unpickles */
     MODULES_LOADERS,   /* ...load the models that their callers name ("transformers") */
+    MODULES_RESTORERS, /* ...restore objects through a temporary folder of their own */
     MODULES_CACHES     /* ...read back caches that libraries write for themselves */
 };
 bool policy_lists_module(const struct policy *policy, enum module_list list, const char *module);

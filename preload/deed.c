@@ -73,7 +73,7 @@ static void judge_in_truth(const struct policy *policy, struct subject *subject,
         policy_judge(policy, subject, judgement);
 }
 
-bool deed_judge(const struct deed *deed, bool (*excused)(void), char *message, size_t size)
+bool deed_judge(const struct deed *deed, bool (*excused)(const struct deed *deed), char *message, size_t size)
 {
     struct guard_section section = guard_enter();
     struct subject subject = {.moment = MOMENT_LIVE, .origin = who_guess()};
@@ -87,7 +87,7 @@ bool deed_judge(const struct deed *deed, bool (*excused)(void), char *message, s
         judge_in_truth(policy, &subject, &effect, &culprit, &judgement);
     bool may = own(subject.origin) || (subject.origin == ORIGIN_UNPICKLER && is_own_file(deed));
     guard_leave(section);
-    if (may || (policy != NULL && judgement.decision == DECISION_DENY && excused != NULL && excused()))
+    if (may || (policy != NULL && judgement.decision == DECISION_DENY && excused != NULL && excused(deed)))
         return true;
 
     section = guard_enter();

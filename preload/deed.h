@@ -12,6 +12,7 @@ struct deed {
     enum effect_kind kind; /* EFFECT_EXEC, EFFECT_CONNECT, EFFECT_WRITE, EFFECT_NATIVE, EFFECT_READ or EFFECT_CODE */
     const char *what;      /* path, address or command as the program gave it; EFFECT_CODE: a token */
     const char *detail;    /* the call or event that does it */
+    long folder;           /* EFFECT_WRITE: the descriptor from which a relative path starts; negative: the working directory */
     bool update;           /* EFFECT_WRITE: opens what is there to change it, and neither creates nor empties it */
 };
 
@@ -21,9 +22,9 @@ static inline bool deed_updates(long flags) { return (flags & (O_CREAT | O_TRUNC
 
 /* Is it allowed? Judged by the policy with who_guess(), and before a denial with who_asks(); recorded when not trivial. `excused`
  * (NULL: nothing more) is asked last, outside guard's section: does it interrupt whoever asks, and so is another's
- * doing? False: not allowed, and `message` (NULL, or `size` bytes) says why; only in enforce mode. Call where
+ * doing, or does whoever asks need it? False: not allowed, and `message` (NULL, or `size` bytes) says why; only in enforce mode. Call where
  * who_suspected(). */
-bool deed_judge(const struct deed *deed, bool (*excused)(void), char *message, size_t size);
+bool deed_judge(const struct deed *deed, bool (*excused)(const struct deed *deed), char *message, size_t size);
 
 /* For hooks, before the real call: may this thread do it? False: errno is EACCES, and the hook fails. What an audit event
  * of the same Python code just judged is not judged again. Any thread, vfork children too (which record nothing); keeps
@@ -31,7 +32,7 @@ bool deed_judge(const struct deed *deed, bool (*excused)(void), char *message, s
 bool deed_may_suspect(const struct deed *deed);
 static inline bool deed_may(enum effect_kind kind, const char *what, const char *detail)
 {
-    struct deed deed = {kind, what, detail, false};
+    struct deed deed = {kind, what, detail, -1, false};
     return !who_suspected() || deed_may_suspect(&deed);
 }
 

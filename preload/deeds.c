@@ -3,6 +3,7 @@
 #include "deed.h"
 #include "guard.h"
 #include "interrupt.h"
+#include "restoring.h"
 
 #include <fcntl.h>
 #include <string.h>
@@ -72,13 +73,22 @@ static const char *target(struct py_object *object, unsigned depth)
     return NULL;
 }
 
-/* Is it the doing of something that interrupts whoever asks? Cheapest first; the last may run a collection. */
-static bool excused(void)
+/* Is it the doing of something that interrupts whoever asks, or how an object restores itself? Cheapest first; the last may
+ * run a collection. */
+static bool excused(const struct deed *deed)
 {
     struct guard_section section = guard_enter();
-    bool signalled = interrupt_signal();
+    bool done = (deed->kind == EFFECT_WRITE && restoring_through(deed->what, deed->folder)) || interrupt_signal();
     guard_leave(section);
-    return signalled || interrupt_collecting();
+    return done || interrupt_collecting();
+}
+
+/* Events of calls that take a folder's descriptor: (path, dir_fd) and os.mkdir's (path, mode, dir_fd). */
+static long folder_of(const char *event, struct py_object *arguments)
+{
+    if (strcmp(event, "os.remove") == 0 || strcmp(event, "os.rmdir") == 0)
+        return python_number(python_item(arguments, 1), -1);
+    return strcmp(event, "os.mkdir") == 0 ? python_number(python_item(arguments, 2), -1) : -1;
 }
 
 /* The code that is about to run or to become a function. */
@@ -112,6 +122,7 @@ int deeds_judge(const char *event, struct py_object *arguments)
         .kind = found->kind,
         .what = what != NULL && found->kind != EFFECT_CODE ? what : found->token,
         .detail = event,
+        .folder = folder_of(event, arguments),
         .update = opens && deed_updates(flags),
     };
     if (!deed_judge(&deed, excused, message, sizeof(message)))

@@ -50,7 +50,7 @@ static int opened(int fd, int dirfd, const char *path, int flags)
 /* Asked before the file is there: opening may create or empty it. */
 static bool may_open(const char *path, int flags)
 {
-    struct deed deed = {EFFECT_WRITE, path, "open", deed_updates(flags)};
+    struct deed deed = {EFFECT_WRITE, path, "open", -1, deed_updates(flags)};
     return !who_suspected() || !deed_opens(flags) || deed_may_suspect(&deed);
 }
 

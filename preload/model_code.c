@@ -3,6 +3,7 @@
 
 #include "decimal.h"
 #include "digest.h"
+#include "frame_module.h"
 #include "drift.h"
 #include "guard.h"
 #include "marked_code.h"
@@ -99,6 +100,17 @@ static bool locate(const char *name, char path[PATH_MAX])
     return true;
 }
 
+/* Does a library that loads models ask for this import, or a model's own code? What the application imports, from beside
+ * weights too, is the application; what such a library imports from there came with the model. */
+static bool asked_by_loader(void)
+{
+    struct py_object *frame = frame_importer(), *code = python_attribute(frame, "f_code");
+    bool asked = frame != NULL && (marked_code_origin(code) != ORIGIN_UNKNOWN || frame_listed(frame, MODULES_LOADERS, true));
+    python_release(code);
+    python_release(frame);
+    return asked;
+}
+
 static bool is_model_code(const char *path)
 {
     struct model_identity identity;
@@ -107,11 +119,11 @@ static bool is_model_code(const char *path)
     enum home home = settle_file(path, unpickler_origin() != ORIGIN_UNPICKLER);
     if (home == HOME_MODEL)
         return true;
-    /* A hub cache may lie below the application's own folder. */
     if (home != HOME_APP)
         return false;
+    /* A hub cache may lie below the application's own folder. */
     model_identify(path, &identity);
-    return identity.hub;
+    return identity.hub || (model_in_root(path) && asked_by_loader());
 }
 
 /* builtins.compile(source, path, "exec", flags=0, dont_inherit=True), as importlib's source_to_code does; NULL: it fails. */
@@ -217,7 +229,9 @@ int model_code_judge(struct py_object *arguments)
     struct py_object *code = python->PyTuple_GetItem(arguments, 0);
     if (!python_is(code, python->PyCode_Type))
         return 0;
-    struct py_object *name = python_attribute(code, "co_filename");
+    struct py_object *name = frame_executed_origin();
+    if (name == NULL)
+        name = python_attribute(code, "co_filename");
     const char *text = python_text(name);
     char path[PATH_MAX], message[MESSAGE_SIZE] = "";
     enum decision decision = DECISION_ALLOW;

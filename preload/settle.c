@@ -4,6 +4,7 @@
 #include "model.h"
 #include "place.h"
 #include "python.h"
+#include "raw.h"
 
 #include <string.h>
 
@@ -59,7 +60,24 @@ static bool standard(const char *path)
            strstr(path, "/dist-packages/") == NULL;
 }
 
-/* Is `path` beside or below the main script, or where an interactive program was started (sys.path's "")? */
+/* Does sys.path begin at the working directory, by "", "." or its name, so that modules there are the program's? So do those
+ * of interactive programs, of `python -m` and of servers that are told "module:application". */
+static bool starts_here(const char *path)
+{
+    char here[PATH_SIZE];
+    struct py_object *list = python_api()->PySys_GetObject("path");
+    ptrdiff_t count = python_is_kind(list, python_api()->PyList_Type) ? python_api()->PyList_Size(list) : 0;
+    if (raw_syscall6(SYS_getcwd, (long)here, sizeof(here), 0, 0, 0, 0) <= 0 || !place_within(path, here))
+        return false;
+    for (ptrdiff_t i = 0; i < count; i++) {
+        const char *entry = python_text(python_api()->PyList_GetItem(list, i));
+        if (entry != NULL && (entry[0] == '\0' || strcmp(entry, ".") == 0 || strcmp(entry, here) == 0))
+            return true;
+    }
+    return false;
+}
+
+/* Is `path` beside or below the main script, or where the program was started to find its modules? */
 static bool application(const char *path)
 {
     const struct python *python = python_api();
@@ -73,7 +91,7 @@ static bool application(const char *path)
     const char *first = NULL;
     if (python_is_kind(list, python->PyList_Type) && python->PyList_Size(list) > 0)
         first = python_text(python->PyList_GetItem(list, 0));
-    return first != NULL && place_within(path, first) && !place_site_packages(first);
+    return (first != NULL && place_within(path, first) && !place_site_packages(first)) || starts_here(path);
 }
 
 /* The home of a module's file. `loaded`: the module was there before this unpickler asked for it. */

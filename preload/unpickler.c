@@ -1,5 +1,6 @@
 #include "unpickler.h"
 
+#include "frame_module.h"
 #include "frames.h"
 #include "guard.h"
 #include "ipc.h"
@@ -206,33 +207,6 @@ enum origin unpickler_origin(void)
 /* --- whose bytes
  * ----------------------------------------------------------------------------------------------------- */
 
-/* Is the frame's module, in truth and not only by __name__, one of those that `list` lists? */
-static bool frame_listed(struct py_object *frame, enum module_list list)
-{
-    const struct python *python = python_api();
-    const struct policy *policy = guard_policy();
-    struct py_object *globals = python_attribute(frame, "f_globals");
-    bool found = false;
-    if (policy != NULL && python_is_kind(globals, python->PyDict_Type)) {
-        const char *name = python_text(python->PyDict_GetItemString(globals, "__name__"));
-        struct py_object *module = name != NULL ? python_module(name) : NULL;
-        struct py_object *truth = python_attribute(module, "__dict__");
-        struct py_object *specification = NULL, *started = NULL;
-        /* A program started by `python -m name` is __main__, and its __spec__ knows better. */
-        if (truth == globals && strcmp(name, "__main__") == 0) {
-            specification = python_attribute(module, "__spec__");
-            started = python_attribute(specification, "name");
-            name = python_text(started);
-        }
-        found = truth == globals && name != NULL && policy_lists_module(policy, list, name);
-        python_release(started);
-        python_release(specification);
-        python_release(truth);
-    }
-    python_release(globals);
-    return found;
-}
-
 /* Does the frame's code name an unpickling function itself? A pool's worker that calls what it was handed does not:
  * `pool.apply(pickle.loads, data)` is the application's own loading. */
 static bool frame_unpickles(struct py_object *frame)
@@ -252,22 +226,22 @@ static bool frame_unpickles(struct py_object *frame)
 
 static bool frame_talks(struct py_object *frame)
 {
-    return frame_listed(frame, MODULES_IPC) && frame_unpickles(frame);
+    return frame_listed(frame, MODULES_IPC, false) && frame_unpickles(frame);
 }
 
 static bool frame_exchanges(struct py_object *frame)
 {
-    return frame_listed(frame, MODULES_EXCHANGES) && frame_unpickles(frame);
+    return frame_listed(frame, MODULES_EXCHANGES, false) && frame_unpickles(frame);
 }
 
 static bool frame_wraps(struct py_object *frame)
 {
-    return frame_listed(frame, MODULES_WRAPPERS);
+    return frame_listed(frame, MODULES_WRAPPERS, false);
 }
 
 static bool frame_caches(struct py_object *frame)
 {
-    return frame_listed(frame, MODULES_CACHES);
+    return frame_listed(frame, MODULES_CACHES, false);
 }
 
 /* Is one of the `depth` frames from the unpickler's caller on such a frame? Frames of wrappers do not count. `pure`:

@@ -55,6 +55,53 @@ for _ in range(200):
 print((time.perf_counter() - start) / 200)
 """
 
+# The live ring. A name resolved again and again by one unpickler; by two callers in turns, so that the stack is walked each
+# time; an event of no concern, before and after the thread unpickled something; and a pickle of nothing but names.
+FIND_CLASS = """
+import pickle, time
+data = b"(" + b"cbuiltins\\ncomplex\\n" * 1000 + b"t."
+pickle.loads(data)
+start = time.perf_counter()
+for _ in range(50):
+    pickle.loads(data)
+print((time.perf_counter() - start) / 50000)
+"""
+STACK_WALK = """
+import pickle, time
+data = b"cbuiltins\\ncomplex\\n."
+def one(): pickle.loads(data)
+def other(): pickle.loads(data)
+one()
+start = time.perf_counter()
+for _ in range(5000):
+    one(); other()
+print((time.perf_counter() - start) / 10000)
+"""
+AUDIT_EVENT = """
+import sys, time
+if "unpickled" in sys.argv:
+    import pickle
+    pickle.loads(b"cbuiltins\\ncomplex\\n.")
+start = time.perf_counter()
+for _ in range(1000000):
+    id(sys)
+print((time.perf_counter() - start) / 1000000)
+"""
+MANY_GLOBALS = """
+import pickle, time
+names = [f"{module}\\n{name}" for module, name in (("builtins", "complex"), ("collections", "OrderedDict"), ("fractions", "Fraction"))]
+data = b"(" + b"".join(b"c" + names[at % 3].encode() + b"\\n" for at in range(100000)) + b"t."
+start = time.perf_counter()
+pickle.loads(data)
+print(time.perf_counter() - start)
+"""
+
+
+def live_scenes():
+    return [("find_class", FIND_CLASS, [], 9, ""), ("find_class, walked", STACK_WALK, [], 9, ""),
+            ("audit event", AUDIT_EVENT, [], 9, ""), ("event, unpickled", AUDIT_EVENT, ["unpickled"], 9, ""),
+            ("100,000 globals", MANY_GLOBALS, [], 9, "")]
+
 
 # Each file once, as a start does; with GUARD_LOG each leaves a record.
 FILES = 500
@@ -222,7 +269,7 @@ def main():
 
     scenes = [("python -c pass", PASS, [], 41, "1.05"), ("import torch", IMPORT_TORCH, [], 11, "1.03"),
               ("torch.load, 1 GB", LOAD, [checkpoint], 9, "1.01"), ("open, no model", OPEN, [str(plain)], 11, ""),
-              ("fork and exec", SPAWN, [], 11, "")]
+              ("fork and exec", SPAWN, [], 11, "")] + live_scenes()
     print(f"{'median of':>18} {'rounds':>6} {'without':>10} {'with':>10} {'ratio':>7} {'noise':>7} {'goal':>5}", flush=True)
     for title, code, scene_arguments, rounds, goal in scenes:
         times = {"without": [], "again": [], "with": []}

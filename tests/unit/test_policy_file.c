@@ -115,6 +115,10 @@ static void test_facts(void)
     struct policy_fault fault;
     struct policy *policy = load("{\"version\": 1, \"ipc\": [\"own.pipes\"], \"caches\": {\"paths\": \"~/.own/**\"}}", false, &fault);
     unit_ok(policy_lists_module(policy, MODULES_IPC, "multiprocessing.connection") && policy_lists_module(policy, MODULES_IPC, "own.pipes"), "ipc modules");
+    unit_ok(policy_is_service_file(policy, "/v/lib/python3.11/site-packages/fsspec/asyn.py") &&
+                !policy_is_service_file(policy, "/home/u/fsspec/asyn.py"), "files whose threads serve everybody");
+    unit_ok(policy_lists_module(policy, MODULES_RESTORERS, "keras.src.saving.saving_lib") &&
+                !policy_lists_module(policy, MODULES_RESTORERS, "keras"), "modules that restore through a folder");
     unit_ok(!policy_lists_module(policy, MODULES_IPC, "multiprocessingx") && !policy_lists_module(policy, MODULES_IPC, "pickle"), "and what is none");
     unit_ok(policy_is_cache_path(policy, "/home/u/.cache/parso/x.pkl", "/home/u") && policy_is_cache_path(policy, "/home/u/.own/a/b", "/home/u/"),
             "cache paths");

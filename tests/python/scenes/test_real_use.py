@@ -362,7 +362,7 @@ def served_models(scene):
         import torch
         from sklearn.linear_model import LinearRegression
 
-        for folder in "models",:
+        for folder in "models", ".":
             os.makedirs(folder, exist_ok=True)
             X = np.arange(4.0).reshape(-1, 1)
             joblib.dump(LinearRegression().fit(X, X[:, 0]), folder + "/regression.joblib")
@@ -372,7 +372,7 @@ def served_models(scene):
     assert made.returncode == 0, str(made)
 
 
-@pytest.mark.parametrize("folder", ["models"])
+@pytest.mark.parametrize("folder", ["models", "."])
 def test_fastapi(scene, served_models, folder):
     """Under uvicorn and gunicorn. ".": the weights lie beside the application, which is still the application."""
     scene.write("application.py", APPLICATION.replace("FOLDER", folder))

@@ -82,7 +82,7 @@ def test_executed_from_hub(scene, remote):
     script = scene.write("load.py", LOAD)
     _, enforce, _ = scene.attack(script, "org/tiny", "trust", env={"PYTHONDONTWRITEBYTECODE": "1"})
     denial = next(record for record in enforce.asked_by(script, "load") if record["effect"] == "code")
-    assert denial["model"] == {"id": "hf:org/tiny", "revision": COMMIT}, str(enforce)
+    assert denial["model"] == {"id": "hf:org/tiny", "revision": COMMIT, "inside": "modeling_tiny.py"}, str(enforce)
 
     code = snapshot / "modeling_tiny.py"
     digest = hashlib.sha256(code.read_bytes()).hexdigest()
