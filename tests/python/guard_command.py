@@ -1,6 +1,7 @@
 """Runs build/guard as a user does: an ordinary environment, nothing of the guard in it."""
 import os
 import subprocess
+import sys
 from pathlib import Path
 
 BUILD = Path(__file__).resolve().parents[2] / "build"
@@ -14,14 +15,22 @@ def environment(**more):
     return {**plain, "LANG": "C.UTF-8", **{name: str(value) for name, value in more.items()}}
 
 
+USAGE = """
+import resource, subprocess, sys
+subprocess.run(sys.argv[1:])
+usage = resource.getrusage(resource.RUSAGE_CHILDREN)
+print(usage.ru_utime, usage.ru_maxrss)
+"""
+
+
 def guard_usage(*words):
-    """(what it printed, its resource usage): the run's own, its workers included, whatever else this process started."""
-    process = subprocess.Popen([str(COMMAND), *map(str, words)], env=environment(), stdout=subprocess.PIPE, text=True)
-    with process.stdout:
-        text = process.stdout.read()
-    _, status, usage = os.wait4(process.pid, 0)
-    process.returncode = os.waitstatus_to_exitcode(status)
-    return text, usage
+    """(what it printed, seconds of computing, peak KiB), workers included. A small process starts it: a child's peak
+    begins with what its parent had when it forked."""
+    done = subprocess.run([sys.executable, "-S", "-c", USAGE, str(COMMAND), *map(str, words)], env=environment(),
+                          stdout=subprocess.PIPE, text=True, check=True)
+    text, _, usage = done.stdout.rstrip("\n").rpartition("\n")
+    seconds, peak = usage.split()
+    return text, float(seconds), int(peak)
 
 
 def guard(*words, cwd=None, env=None, input="", command=COMMAND, timeout=120):
