@@ -129,9 +129,6 @@ void report_take(void *report, const struct log_line *line);
 /* Which model each declared name means; once all lines are in. */
 void report_join(struct report *report);
 
-
-const char *model_label(const struct model *model);
-
 /* What a person should look at. */
 enum level { LEVEL_INFO, LEVEL_WARN, LEVEL_DENY };
 const char *level_name(enum level level);

@@ -41,11 +41,6 @@ const char *asked_name(enum asked_by by)
     return names[by];
 }
 
-const char *model_label(const struct model *model)
-{
-    return strncmp(model->key, "hf:", 3) == 0 ? model->key + 3 : model->key;
-}
-
 static void tell_files(const struct report *report, const struct telling *to)
 {
     for (size_t i = 0; i < report->files.count; i++) {
