@@ -160,7 +160,7 @@ static bool judge_afresh(struct check *check, bool in_root)
     else
         take_verdict(&check->judged, &check->verdict);
     if (check->verdict.format && !strcmp(check->verdict.format, "torchscript"))
-        torchscript_look();
+        torchscript_notice(NULL);
     if (may_hold_template(check))
         who_note_template();
     strcpy(check->verdict.sha256, check->content);

@@ -76,7 +76,7 @@ struct dlopen_call guard_check_dlopen(const char *path, int flags, const void *c
     if (!__atomic_load_n(&guard_real_dlopen, __ATOMIC_ACQUIRE))
         real_resolve();
     if (path && strchr(path, '/') && !(flags & RTLD_NOLOAD) && guard_may_judge()) {
-        torchscript_look();
+        torchscript_notice(path);
         char *message = message_take();
         if (!may_load(path, caller, message))
             call = (struct dlopen_call){message, 0};

@@ -7,8 +7,9 @@
 #include <dlfcn.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <string.h>
 
-bool torchscript_found;
+enum torchscript_state torchscript_state;
 
 /* Functions of libtorch below which operators of a program run: its interpreters, and the evaluation of what does not hang on
  * the inputs (before the first run, or by an optimisation). Their types have kept these names from torch 1.6 to 2.13. */
@@ -32,10 +33,18 @@ static void learn(struct range *range, void *function)
         native_function((uintptr_t)function, &range->start, &range->end);
 }
 
-void torchscript_look(void)
+void torchscript_notice(const char *path)
+{
+    enum torchscript_state none = TORCHSCRIPT_NONE;
+    if (path == NULL || strstr(path, "torch") != NULL)
+        __atomic_compare_exchange_n(&torchscript_state, &none, TORCHSCRIPT_COMING, false, __ATOMIC_RELEASE, __ATOMIC_RELAXED);
+}
+
+/* Asks the loader, which searches the disk while libtorch is not there. */
+static void look(void)
 {
     static bool looking;
-    if (torchscript_known() || real.dlopen == NULL || __atomic_exchange_n(&looking, true, __ATOMIC_ACQUIRE))
+    if (real.dlopen == NULL || __atomic_exchange_n(&looking, true, __ATOMIC_ACQUIRE))
         return;
     void *library = real.dlopen("libtorch_cpu.so", RTLD_LAZY | RTLD_NOLOAD);
     if (library != NULL) {
@@ -46,7 +55,8 @@ void torchscript_look(void)
         }
         learn(&ranges[RUNNERS], dlsym(RTLD_DEFAULT, "_PyEval_EvalFrameDefault"));
         dlclose(library);
-        __atomic_store_n(&torchscript_found, found, __ATOMIC_RELEASE);
+        if (found)
+            __atomic_store_n(&torchscript_state, TORCHSCRIPT_FOUND, __ATOMIC_RELEASE);
     }
     __atomic_store_n(&looking, false, __ATOMIC_RELEASE);
 }
@@ -67,7 +77,9 @@ static enum native_answer find_runner(void *context, const struct native_frame *
 bool torchscript_running(void)
 {
     bool running = false;
-    if (torchscript_known())
+    if (__atomic_load_n(&torchscript_state, __ATOMIC_ACQUIRE) == TORCHSCRIPT_COMING)
+        look();
+    if (__atomic_load_n(&torchscript_state, __ATOMIC_ACQUIRE) == TORCHSCRIPT_FOUND)
         native_visit(find_runner, &running, TORCHSCRIPT_FRAMES, false);
     return running;
 }

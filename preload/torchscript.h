@@ -5,13 +5,17 @@
 
 #include <stdbool.h>
 
-/* libtorch is loaded and its interpreter was found. Set once. */
-extern bool torchscript_found;
-static inline bool torchscript_known(void) { return __atomic_load_n(&torchscript_found, __ATOMIC_ACQUIRE); }
+/* Is libtorch here, or about to be? Grows only. */
+enum torchscript_state { TORCHSCRIPT_NONE, TORCHSCRIPT_COMING, TORCHSCRIPT_FOUND };
+extern enum torchscript_state torchscript_state;
+static inline bool torchscript_known(void)
+{
+    return __atomic_load_n(&torchscript_state, __ATOMIC_ACQUIRE) != TORCHSCRIPT_NONE;
+}
 
-/* Looks for libtorch, unless it was found before. Calls the loader: from dlopen hooks, and where a TorchScript file was
- * judged. */
-void torchscript_look(void);
+/* The library at `path` is about to be loaded: is it torch's? NULL: a TorchScript file was judged. Its interpreter is looked for
+ * when somebody asks whether it runs. */
+void torchscript_notice(const char *path);
 
 /* Is the innermost interpreter on this thread's stack TorchScript's? False when Python stands between (a method that
  * TorchScript left to Python). Any hook; microseconds, of which a thread that runs Python pays one or two. */
