@@ -558,10 +558,10 @@ def outcomes(folder):
                       good_said, met and good_said == "allowed")
 
 
-def table(folder):
-    """The Markdown table: one line a row."""
+def table(made):
+    """The Markdown table: one line a row. `made`: what outcomes() gave."""
     by_id = {}
-    for one in outcomes(folder):
+    for one in made:
         by_id.setdefault(one.id, []).append(one)
     yield "| framework | file | field | kind | malicious: result (rule) | twin |"
     yield "|---|---|---|---|---|---|"
@@ -578,7 +578,7 @@ def main():
     parser.parse_args()
     # Not below /tmp: code that lies in a temporary folder is no ordinary application.
     with tempfile.TemporaryDirectory(dir=COMMAND.parent) as folder:
-        print("\n".join(table(Path(folder))))
+        print("\n".join(table(outcomes(Path(folder)))))
 
 
 if __name__ == "__main__":

@@ -2,6 +2,7 @@
 import pytest
 
 import dep_fields
+from conftest import ROOT
 
 
 @pytest.fixture(scope="module")
@@ -19,3 +20,9 @@ def test_no_row_is_without_a_fixture(outcomes):
 def test_row(outcomes, id):
     own = [outcome for outcome in outcomes if outcome.id == id]
     assert own and all(outcome.passed for outcome in own), "\n".join(map(str, own))
+
+
+def test_table_of_the_readme(outcomes):
+    readme = (ROOT / "analyzer" / "README.md").read_text()
+    for line in dep_fields.table(outcomes):
+        assert line in readme, f"run tests/python/dep_fields.py --table and put its table into analyzer/README.md: {line}"
