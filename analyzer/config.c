@@ -23,6 +23,20 @@ bool scan_config_name(const char *path)
     return path && (strcmp(path, "README.md") == 0 || strcmp(path, "MLmodel") == 0);
 }
 
+/* huggingface_hub's repocard.py (REGEX_YAML_BLOCK) lets white space come before the dashes. */
+bool scan_config_begins(const char *path, const unsigned char *head, size_t length)
+{
+    size_t at = 0;
+
+    if (!scan_config_name(path))
+        return false;
+    if (!path_ends(path, "README.md"))
+        return true;
+    while (at < length && memchr(" \t\r\n\f\v", head[at], 6))
+        at++;
+    return length - at >= 3 && memcmp(head + at, "---", 3) == 0;
+}
+
 /* A chat template in a file of its own. */
 static bool template_run(struct scan *scan, const struct source *source)
 {

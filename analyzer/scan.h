@@ -60,6 +60,9 @@ void scan_run(const struct scan_request *request, struct scan_result *result);
  * root, which costs system calls, while most text that a program opens is none. */
 bool scan_config_name(const char *path);
 
+/* The same, when it also begins with these bytes: a README.md is a config by its front matter alone, and most have none. */
+bool scan_config_begins(const char *path, const unsigned char *head, size_t length);
+
 /* Could a file that begins so and lies at `path` be code beside a model? Only then is it worth asking what lies beside it. */
 bool scan_beside(const unsigned char *head, size_t head_length, const char *path);
 

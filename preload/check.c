@@ -309,7 +309,7 @@ bool guard_check_fd(int fd, int dirfd, const char *path)
         end = head + head_length - tail_length;
     }
     unsigned bid = scan_bid(head, (size_t)head_length, end, (size_t)tail_length, size);
-    if (bid == SCAN_BID_CONFIG && path && !scan_config_name(path))
+    if (bid == SCAN_BID_CONFIG && path && !scan_config_begins(path, head, (size_t)head_length))
         bid = SCAN_BID_NONE;
     if (bid == SCAN_BID_NONE && !check_may_be_of_model(path) &&
         !(environment.lock[0] && path && drift_may_concern(path))) {

@@ -268,6 +268,11 @@ static void test_other_texts(void)
             "depend other(...) in components.a.source\ncode registered:c.v1() in components.a.x.@callbacks\n");
     struct scan_result result = scan("/m/setup.cfg", "[metadata]\nname = x\n", 20);
     unit_ok(result.status == SCAN_NOT_MODEL && told_length == 0, "other INI files say nothing");
+    unit_ok(scan_config_begins("/m/README.md", (const unsigned char *)"\r\n---\n", 6) &&
+                !scan_config_begins("/m/README.md", (const unsigned char *)"# Title", 7) &&
+                !scan_config_begins("/m/README.md", (const unsigned char *)"--", 2) &&
+                scan_config_begins("/m/config.json", (const unsigned char *)"{", 1),
+            "a model card is told by its front matter");
     result = scan("/m/README.md", "# Title\nbase_model: x\n", 22);
     unit_ok(result.status == SCAN_NOT_MODEL && told_length == 0, "nor does a text without front matter");
     unit_ok(scan_config_name("/m/x.yml") && scan_config_name("MLmodel") && !scan_config_name("/m/notes.md") &&
