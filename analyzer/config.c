@@ -15,12 +15,17 @@ static bool path_ends(const char *path, const char *end)
  * hydra and its like take any YAML file. */
 bool scan_config_name(const char *path)
 {
-    static const char *const ends[] = {".json", ".jinja", ".yaml", ".yml", ".cfg", "/README.md", "/MLmodel"};
+    static const char *const ends[] = {".json", ".jinja", ".yaml", ".yml"};
+    static const char *const names[] = {"config.cfg", "README.md", "MLmodel"};
+    const char *slash = path ? strrchr(path, '/') : NULL, *name = slash ? slash + 1 : path;
 
     for (size_t i = 0; i < sizeof(ends) / sizeof(*ends); i++)
         if (path_ends(path, ends[i]))
             return true;
-    return path && (strcmp(path, "README.md") == 0 || strcmp(path, "MLmodel") == 0);
+    for (size_t i = 0; i < sizeof(names) / sizeof(*names); i++)
+        if (name && strcmp(name, names[i]) == 0)
+            return true;
+    return false;
 }
 
 /* huggingface_hub's repocard.py (REGEX_YAML_BLOCK) lets white space come before the dashes. */

@@ -190,7 +190,7 @@ unsigned config_files(const char *path)
         return CONFIG_FILE_CARD;
     if (ends(name, length, ".yaml") || ends(name, length, ".yml"))
         return YAML;
-    if (ends(name, length, ".cfg"))
+    if (strcmp(name, "config.cfg") == 0)
         return CONFIG_FILE_INI;
     if (!ends(name, length, ".json"))
         return 0;

@@ -188,12 +188,17 @@ static void identify(struct check *check)
 
 static bool judge_candidate(struct check *check, unsigned bid)
 {
+    bool in_root = scan_config_name(check->path) && model_in_root(check->path);
+    bool judged = bid & SCAN_BID_CONTENT || in_root;
+    /* Programs open JSON all day: nothing is loaded for what is certain to be none of a model's. */
+    if (!judged && !environment.lock[0] && !check_may_be_of_model(check->path)) {
+        descriptor_set(check->fd, DESCRIPTOR_PLAIN);
+        return true;
+    }
     check->mode = guard_mode();
     if (check->mode == MODE_OFF)
         return true;
-    bool in_root = scan_config_name(check->path) && model_in_root(check->path);
     check->policy = guard_policy();
-    bool judged = bid & SCAN_BID_CONTENT || in_root;
     if (!judged && !(guard_lock() && drift_may_concern(check->path))) {
         descriptor_set(check->fd, DESCRIPTOR_PLAIN);
         return check_conclude_plain(check);
