@@ -1,6 +1,5 @@
 /* A lock's text becomes sorted tables. */
-#include "lock.h"
-#include "rules.h"
+#include "lock_edges.h"
 #include "text.h"
 
 #include <stdlib.h>
@@ -13,6 +12,7 @@ struct lock {
     const char **contents; /* all SHA-256, sorted */
     const char **scopes;
     size_t model_count, file_count, scope_count;
+    struct lock_edges edges;
 };
 
 static const cJSON *member(const cJSON *object, const char *key)
@@ -36,14 +36,14 @@ static const cJSON *property_next(const cJSON *object, const cJSON *from, const 
     return item;
 }
 
-static const char *property(const cJSON *object, const char *name)
+const char *lock_property(const cJSON *object, const char *name)
 {
     return cJSON_GetStringValue(member(property_next(object, NULL, name), "value"));
 }
 
 static bool is_model(const cJSON *component)
 {
-    return member_is(component, "type", "machine-learning-model") && property(component, LOCK_MODEL) != NULL;
+    return member_is(component, "type", "machine-learning-model") && lock_property(component, LOCK_MODEL) != NULL;
 }
 
 static const cJSON *first_of(const cJSON *object, const char *key)
@@ -69,7 +69,7 @@ static bool check_lock(const struct compiler *compiler)
     if (!member_is(root, "specVersion", "1.6"))
         return fault_at_value(compiler, member(root, "specVersion") != NULL ? member(root, "specVersion") : root,
                               "this guard reads CycloneDX 1.6", NULL, NULL);
-    const char *version = property(metadata, LOCK_VERSION);
+    const char *version = lock_property(metadata, LOCK_VERSION);
     if (version == NULL || strcmp(version, "1") != 0)
         return fault_at_value(compiler, metadata != NULL ? metadata : root, "the BOM has no property", LOCK_VERSION,
                               " of value 1, so it is none that `guard lock` wrote for this guard");
@@ -140,7 +140,7 @@ static void take_models(struct lock *lock)
         }
         size_t count = (size_t)(file - first);
         qsort(first, count, sizeof *first, compare_files);
-        *model++ = (struct lock_model){property(node, LOCK_MODEL), property(node, LOCK_COMMIT), first, count};
+        *model++ = (struct lock_model){lock_property(node, LOCK_MODEL), lock_property(node, LOCK_COMMIT), first, count};
     }
     qsort(lock->models, lock->model_count, sizeof *lock->models, compare_models);
     for (size_t i = 0; i < lock->file_count; i++)
@@ -172,7 +172,8 @@ static bool load_into(struct lock *lock, struct compiler *compiler)
     lock->files = calloc(lock->file_count + 1, sizeof *lock->files);
     lock->contents = calloc(lock->file_count + 1, sizeof *lock->contents);
     lock->scopes = calloc(lock->scope_count + 1, sizeof *lock->scopes);
-    if (lock->models == NULL || lock->files == NULL || lock->contents == NULL || lock->scopes == NULL)
+    if (lock->models == NULL || lock->files == NULL || lock->contents == NULL || lock->scopes == NULL ||
+        !lock_edges_take(lock->root, &lock->edges))
         return fault_at_value(compiler, compiler->root, "there is no memory for it", NULL, NULL);
     take_models(lock);
     return check_unique(lock, compiler);
@@ -202,6 +203,7 @@ void lock_free(struct lock *lock)
     free(lock->files);
     free(lock->contents);
     free(lock->scopes);
+    free(lock->edges.list);
     free(lock);
 }
 
@@ -303,4 +305,47 @@ struct lock_found lock_find(const struct lock *lock, const char *model, const ch
 bool lock_has_content(const struct lock *lock, const char *sha256)
 {
     return bsearch(&sha256, lock->contents, lock->file_count, sizeof *lock->contents, compare_texts) != NULL;
+}
+
+/* What the lock calls a model: the longest name where several fit. NULL: it does not have it. */
+static const char *name_of(const struct lock *lock, const char *id)
+{
+    size_t at = first_model(lock, id);
+    const char *name = NULL;
+    if (at < lock->model_count && strcmp(lock->models[at].id, id) == 0)
+        return lock->models[at].id;
+    for (at = first_model(lock, "file:"); at < lock->model_count && strncmp(lock->models[at].id, "file:", 5) == 0; at++) {
+        const char *known = lock->models[at].id;
+        if (lock_same_folder(known, id) && (name == NULL || strlen(known) > strlen(name)))
+            name = known;
+    }
+    return name;
+}
+
+enum lock_led lock_leads(const struct lock *lock, const char *from, const char *to)
+{
+    const char *from_name = name_of(lock, from), *to_name = name_of(lock, to);
+    if (from_name == NULL || to_name == NULL || !lock->edges.stated)
+        return LOCK_LED_UNKNOWN;
+    return strcmp(from_name, to_name) == 0 || lock_edges_have(&lock->edges, from_name, to_name) ? LOCK_LED : LOCK_LED_NOT;
+}
+
+bool lock_led_to(const struct lock *lock, const char *to)
+{
+    const char *name = name_of(lock, to);
+    for (size_t i = 0; name != NULL && i < lock->edges.count; i++) {
+        if (strcmp(lock->edges.list[i].to, name) == 0)
+            return true;
+    }
+    return false;
+}
+
+size_t lock_edge_count(const struct lock *lock)
+{
+    return lock->edges.count;
+}
+
+const struct lock_edge *lock_edge(const struct lock *lock, size_t number)
+{
+    return &lock->edges.list[number];
 }

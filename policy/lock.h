@@ -9,7 +9,7 @@
 
 /* Names of CycloneDX properties. In metadata.properties: the version of this use of CycloneDX, and the model globs that the lock
  * speaks of (none: all models). In a component of type machine-learning-model: its id and its commit. A model's files are its
- * nested components of type "file": name (the path inside the model) and SHA-256. */
+ * nested components of type "file": name (the path inside the model) and SHA-256. "dependencies" say which model leads to which. */
 #define LOCK_VERSION "guard:lock"
 #define LOCK_SCOPE "guard:scope"
 #define LOCK_MODEL "guard:model"
@@ -40,6 +40,17 @@ struct lock_found {
 /* `revision` NULL or empty: none. */
 struct lock_found lock_find(const struct lock *lock, const char *model, const char *revision, const char *inside);
 
+/* Does the model `from` lead to the model `to`, going by what the lock says of them? At whatever commits: those are files' business. */
+enum lock_led {
+    LOCK_LED_UNKNOWN, /* the lock does not have both, or does not say what depends on what */
+    LOCK_LED_NOT,
+    LOCK_LED
+};
+enum lock_led lock_leads(const struct lock *lock, const char *from, const char *to);
+
+/* Does any other model of the lock lead to `to`? */
+bool lock_led_to(const struct lock *lock, const char *to);
+
 /* Is there a file of this content, whatever it is called? */
 bool lock_has_content(const struct lock *lock, const char *sha256);
 
@@ -55,6 +66,12 @@ struct lock_model {
     size_t file_count;
 };
 const struct lock_model *lock_model(const struct lock *lock, size_t number); /* sorted by id, then revision */
+
+size_t lock_edge_count(const struct lock *lock);
+struct lock_edge {
+    const char *from, *to; /* ids of models */
+};
+const struct lock_edge *lock_edge(const struct lock *lock, size_t number); /* sorted, each once */
 
 /* Does a pattern among `globs` match the model's id? Without globs all models are meant; data sets of a hub are none. */
 bool lock_in_scope(const char *const globs[], size_t count, const char *model);

@@ -130,7 +130,7 @@ static enum scanned scan_file(struct check *check, bool in_root, struct seal *se
 static bool judge_content(struct check *check)
 {
     check->verdict = (struct verdict){.decision = DECISION_ALLOW};
-    check_drift(check, false, NULL);
+    check_drift(check, false, false, NULL);
     descriptor_set(check->fd, DESCRIPTOR_PLAIN);
     return check->drift.rule ? check_conclude(check, true) : check_conclude_plain(check);
 }
@@ -144,6 +144,11 @@ static bool may_hold_template(const struct check *check)
         if (length >= strlen(names[i]) && !strcmp(check->path + length - strlen(names[i]), names[i]))
             return true;
     return check->verdict.format && !strcmp(check->verdict.format, "gguf");
+}
+
+static bool drift_of_edge(const struct check *check)
+{
+    return check->new_edge.rule || check->drift.target[0];
 }
 
 static bool judge_afresh(struct check *check, bool in_root)
@@ -167,7 +172,8 @@ static bool judge_afresh(struct check *check, bool in_root)
     struct verdict_identity identity = verdict_identity(&check->status);
     bool keep = scanned == SCANNED && verdict_may_keep(check->fd, &check->status);
     if (scanned == SCANNED)
-        check_drift(check, true, enforce ? &seal : NULL);
+        check_drift(check, true, true, enforce ? &seal : NULL);
+    keep = keep && !drift_of_edge(check); /* its findings tell the next time as well */
     if (check->verdict.decision == DECISION_DENY)
         seal_free(&seal);
     if (strlen(check->path) < VERDICT_PATH)
@@ -233,7 +239,7 @@ static bool judge_candidate(struct check *check, unsigned bid)
     }
     if (slot < 0)
         return judge_afresh(check, in_root);
-    check_drift(check, true, NULL);
+    check_drift(check, true, false, NULL);
     descriptor_set(check->fd, DESCRIPTOR_SEALED + (unsigned)slot);
     return check_conclude(check, false);
 }

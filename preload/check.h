@@ -24,6 +24,7 @@ struct check {
     struct model_identity model;
     struct verdict verdict;
     struct drift drift;
+    struct drift new_edge; /* besides `drift` */
     struct subject subject;
     enum policy_mode mode;
     const struct policy *policy;
@@ -37,9 +38,13 @@ struct check {
  * kernel calls it. Returns whether the program gave a name at all. */
 bool check_name(int fd, int dirfd, const char *path, char shown[PATH_MAX], char real[PATH_MAX]);
 
-/* Compares the file with the lock, if there is one: fills check->drift, and verdict.sha256 where it took the file's hash. Not
+/* Compares the file, and what is new in check->judged (`judged`, `fresh`), with the lock, if there is one: fills check->drift and
+ * check->new_edge, and verdict.sha256 where it took the file's hash. Not
  * `judged`: its content is none of a model's. `seal` as for file_hash(). */
-void check_drift(struct check *check, bool judged, const struct seal *seal);
+void check_drift(struct check *check, bool judged, bool fresh, const struct seal *seal);
+
+/* Fills check->frames, once. */
+void check_walk(struct check *check);
 
 /* The end of every judgement: counts, records, says. `fresh`: the findings have not been recorded before. Returns whether the
  * program may have the file. */

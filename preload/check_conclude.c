@@ -11,7 +11,7 @@
 
 #include <string.h>
 
-static void walk_once(struct check *check)
+void check_walk(struct check *check)
 {
     if (!check->walked)
         check->frame_count = frames_walk(check->frames, RECORD_FRAMES);
@@ -68,23 +68,24 @@ static bool naming_look(const struct check *check, const struct edge *edge, stru
     return true;
 }
 
-static void take_drift(const struct check *check, struct record *record)
+static void take_drift(const struct drift *drift, struct record *record)
 {
-    record->rule = check->drift.rule;
+    record->rule = drift->rule;
     record->severity = "high";
     record->effect = record->name = record->arguments = NULL;
     record->locked = true;
-    record->locked_sha256 = check->drift.sha256;
-    record->locked_revision = check->drift.revision;
-    record->why = check->drift.clause;
+    record->locked_sha256 = drift->sha256;
+    record->locked_revision = drift->revision;
+    record->target = drift->target[0] ? drift->target : NULL;
+    record->why = drift->clause;
 }
 
 /* In front of the load's own record `load`, which may say something worse. */
-static void record_drift(const struct check *check, struct record load)
+static void record_drift(const struct drift *drift, struct record load)
 {
     load.event = "drift";
     load.decision = DECISION_DENY;
-    take_drift(check, &load);
+    take_drift(drift, &load);
     record_write(&load);
 }
 
@@ -124,9 +125,11 @@ static bool record_load(struct check *check, const struct edge *edge)
         .why = verdict->clause[0] ? verdict->clause : verdict->why,
     };
     if (check->drift.rule)
-        record_drift(check, record);
+        record_drift(&check->drift, record);
+    if (check->new_edge.rule)
+        record_drift(&check->new_edge, record);
     if (only_drifted(check))
-        take_drift(check, &record);
+        take_drift(&check->drift, &record);
     bool written = record_write(&record);
     if (written)
         text_remember(&loads_told, hash);
@@ -139,12 +142,13 @@ static void record_findings(struct check *check)
     for (size_t i = 0; i < check->judged.count; i++) {
         const struct finding *finding = &check->judged.findings[i];
         const struct effect *effect = &finding->effect;
-        char arguments[512], clause[512];
+        char arguments[512], clause[512], id[512];
         effect_render_arguments(effect, arguments, sizeof arguments);
         policy_describe(effect, clause, sizeof clause);
         const char *target = finding->edge ? finding_target(finding) : NULL;
         enum edge_kind kind = effect->kind == EFFECT_CALL ? EDGE_PICKLED : EDGE_DECLARED;
         bool pinned = effect_revision_pinned(effect->revision);
+        bool leads = target && edges_target(target, check->path, &check->model, id);
         if (target)
             edges_note(target, check->path, &check->model, kind);
         if (finding->file)
@@ -163,6 +167,7 @@ static void record_findings(struct check *check)
             .model = &check->model,
             .edge = finding->edge || finding->file ? edge_kind_name(kind) : NULL,
             .field = effect->field,
+            .target = leads ? id : NULL,
             .revision = effect->revision,
             .pinned = effect->kind == EFFECT_DEPEND ? &pinned : NULL,
             .origin = check->subject.origin,
@@ -177,7 +182,7 @@ static void record_findings(struct check *check)
 static void say_denied(struct check *check)
 {
     const struct verdict *verdict = &check->verdict;
-    walk_once(check);
+    check_walk(check);
     struct say_denial denial = {
         .what = check->path,
         .clause = only_drifted(check) ? check->drift.clause : verdict->clause,
@@ -199,7 +204,7 @@ static bool record_all(struct check *check, bool fresh)
 {
     if (!record_wanted())
         return true;
-    walk_once(check);
+    check_walk(check);
     struct edge edge = edge_find(check);
     if (fresh)
         record_findings(check);

@@ -103,3 +103,25 @@ void drift_find(const struct lock_found *found, const struct model_identity *mod
     struct line line = {drift->clause, sizeof drift->clause, 0};
     put_clause(&line, found, model, sha256);
 }
+
+bool drift_new_edge(const struct lock *lock, const char *from, const char *to, const char *field, struct drift *drift)
+{
+    if (lock_leads(lock, from, to) != LOCK_LED_NOT)
+        return false;
+    *drift = (struct drift){.rule = "lock-new-edge"};
+    struct line line = {drift->clause, sizeof drift->clause, 0};
+    strcpy(drift->target, to);
+    if (field) {
+        line_put(&line, "leads to ");
+        line_put_visible(&line, to);
+        line_put(&line, " (");
+        line_put_visible(&line, field);
+        line_put(&line, "), which the lock holds, but not as a dependency of ");
+    } else {
+        line_put(&line, "is of ");
+        line_put_visible(&line, to);
+        line_put(&line, ", which the lock holds, but not as a dependency of what opens it: ");
+    }
+    line_put_visible(&line, from);
+    return true;
+}

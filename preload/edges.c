@@ -136,6 +136,42 @@ void edges_note(const char *target, const char *path, const struct model_identit
         note_path(whole, declarer, &edge);
 }
 
+/* Is there something at `path`, and of which model is it? */
+static bool identify_there(char path[PATH_MAX], char id[512])
+{
+    struct model_identity identity;
+    struct stat status;
+    straighten(path);
+    if (raw_fstatat(AT_FDCWD, path, &status, 0) < 0 || strlen(path) + 3 > PATH_MAX)
+        return false;
+    if (S_ISDIR(status.st_mode))
+        strcat(path, "/x");
+    model_identify(path, &identity);
+    strcpy(id, identity.id);
+    return id[0] != '\0';
+}
+
+bool edges_target(const char *target, const char *path, const struct model_identity *declarer, char id[512])
+{
+    char whole[PATH_MAX], folder[PATH_MAX];
+    const char *slash = strchr(target, '/');
+    if (target[0] == '\0' || declarer->id[0] == '\0')
+        return false;
+    bool found = false;
+    if (target[0] == '/') {
+        found = join(whole, "", 0, target + 1) && identify_there(whole, id);
+    } else {
+        found = (raw_syscall6(SYS_getcwd, (long)folder, PATH_MAX, 0, 0, 0, 0) > 0 && folder[0] == '/' &&
+                 join(whole, folder, strlen(folder), target) && identify_there(whole, id)) ||
+                (join(whole, path, folder_length(path), target) && identify_there(whole, id));
+        if (!found && target[0] != '.' && !(slash && strchr(slash + 1, '/'))) {
+            strcpy(id, "hf:");
+            found = part_append(id, 512, target, strlen(target));
+        }
+    }
+    return found && strcmp(id, declarer->id) != 0;
+}
+
 static uint64_t name_bit(const char *path)
 {
     const char *slash = strrchr(path, '/');

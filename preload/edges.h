@@ -27,6 +27,10 @@ void edges_note(const char *target, const char *path, const struct model_identit
 /* The same of a file that belongs to the model itself (weights beside an ONNX graph), relative to its folder. */
 void edges_note_file(const char *target, const char *path, const struct model_identity *declarer);
 
+/* The id of the other model to which that name leads: that of a folder or file which is there, relative to the working directory or
+ * to the model, as libraries look first, else of the hub. False: to none that can be told, or to the declarer itself. */
+bool edges_target(const char *target, const char *path, const struct model_identity *declarer, char id[512]);
+
 /* A file of a hub cache's refs/ was read: the program asks for that revision ("refs/pr/3") by name. Whatever `path` is. */
 void edges_note_ref(const char *path);
 /* The revision of `model` that was asked for by name on whichever thread last; false: none. */

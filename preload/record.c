@@ -159,6 +159,7 @@ static size_t compose(const struct record *record, char *buffer)
     json_out_string(&out, "parent", record->parent);
     json_out_string(&out, "from", record->from);
     json_out_string(&out, "edge", record->edge);
+    json_out_string(&out, "target", record->target);
     json_out_string(&out, "field", record->field);
     json_out_string(&out, "revision", record->revision);
     if (record->pinned)

@@ -27,6 +27,7 @@ struct record {
     const char *from;
     const char *edge;   /* "declared", "pickled", "observed" */
     const struct naming *naming; /* who wrote the model's name down; NULL: not looked for */
+    const char *target; /* the id of the other model to which an edge leads */
     const char *field;  /* "depend": the config field that names the other model */
     const char *revision; /* "depend": the revision named; "load": the one asked for, when that is no commit */
     const bool *pinned; /* is that a commit, so that the other model cannot be swapped? */

@@ -67,7 +67,7 @@ static void take_file(struct inventory *inventory, const struct model_identity *
         model->folder = strndup(path, length - inside - 1);
 }
 
-static void take_edge(struct inventory *inventory, const char *from, const char *to)
+void inventory_edge(struct inventory *inventory, const char *from, const char *to)
 {
     char *key = joined(from, "\n>\n", to);
     size_t *known = name_table_at(&inventory->numbers, key);
@@ -109,15 +109,19 @@ static void take_record(struct inventory *inventory, const struct log_line *line
 {
     const cJSON *record = line->object;
     const char *path = log_text(record, "path"), *parent = log_text(record, "parent"), *name = log_text(record, "name");
+    const char *target = log_text(record, "target");
     bool load = text_is(record, "event", "load"), code = text_is(record, "event", "code") && name && strcmp(name, "python") == 0;
     struct model_identity identity;
 
+    /* What a file names, whether or not it was loaded. */
+    if (target && !load && !text_is(record, "event", "drift") && log_model(line, &identity))
+        inventory_edge(inventory, identity.id, target);
     if (!(load || code) || !was_loaded(record) || !log_model(line, &identity) ||
         !is_wanted(inventory, &identity, path, code ? "python" : log_text(record, "format"), text_is(record, "edge", "declared")))
         return;
     take_file(inventory, &identity, path, log_text(record, "sha256"));
     if (load && parent && strcmp(parent, identity.id) != 0)
-        take_edge(inventory, parent, identity.id);
+        inventory_edge(inventory, parent, identity.id);
 }
 
 static void take_scan(struct inventory *inventory, const struct log_line *line)

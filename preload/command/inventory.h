@@ -41,6 +41,9 @@ size_t inventory_model(struct inventory *inventory, const char *id, const char *
 /* The file `inside` a model, made if it is not there. Until the next call. */
 struct inventory_file *inventory_file(struct inventory *inventory, size_t model, const char *inside);
 
+/* Notes that the model `from` leads to the model `to`, by their ids. */
+void inventory_edge(struct inventory *inventory, const char *from, const char *to);
+
 /* Files that tokenizers read in local folders: nothing is judged in them, so no record tells of them. */
 void inventory_add_vocabularies(struct inventory *inventory);
 

@@ -54,6 +54,33 @@ static int compare_places(const struct lock_model *a, const struct lock_model *b
     return order != 0 ? order : strcmp(a->revision ? a->revision : "", b->revision ? b->revision : "");
 }
 
+/* Which models lead to which others. */
+static bool compare_edges(FILE *out, const struct lock *old, const struct lock *new)
+{
+    size_t i = 0, j = 0;
+    bool differ = false;
+
+    while (i < lock_edge_count(old) || j < lock_edge_count(new)) {
+        const struct lock_edge *before = i < lock_edge_count(old) ? lock_edge(old, i) : NULL;
+        const struct lock_edge *after = j < lock_edge_count(new) ? lock_edge(new, j) : NULL;
+        int order = !before ? 1 : !after ? -1 : strcmp(before->from, after->from);
+        if (order == 0 && before && after)
+            order = strcmp(before->to, after->to);
+        const struct lock_edge *edge = order < 0 ? before : after;
+        if (order != 0 && edge) {
+            fputs(order < 0 ? "gone    " : "new     ", out);
+            command_print_visible(out, edge->from);
+            fputs(" leads to ", out);
+            command_print_visible(out, edge->to);
+            fputc('\n', out);
+            differ = true;
+        }
+        i += order <= 0;
+        j += order >= 0;
+    }
+    return differ;
+}
+
 bool lock_print_changes(FILE *out, const struct lock *old, const struct lock *new)
 {
     size_t i = 0, j = 0, old_count = old ? lock_models(old) : 0;
@@ -77,5 +104,7 @@ bool lock_print_changes(FILE *out, const struct lock *old, const struct lock *ne
         i += order <= 0;
         j += order >= 0;
     }
+    if (old)
+        differ |= compare_edges(out, old, new);
     return differ;
 }

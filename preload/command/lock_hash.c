@@ -152,6 +152,29 @@ static bool lock_has(const struct lock *lock, const struct inventory_model *mode
     return state == LOCK_FILE || state == LOCK_NO_FILE;
 }
 
+/* The model that the old lock calls `name`; `same`: at a commit that it has. NULL: it is gone. */
+static const struct inventory_model *still_there(const struct inventory *inventory, const struct lock *old, const char *name, bool same)
+{
+    for (size_t i = 0; i < inventory->count; i++) {
+        const struct inventory_model *model = &inventory->models[i];
+        if (model->count > 0 && strcmp(model->key ? model->key : model->id, name) == 0 && (!same || lock_has(old, model)))
+            return model;
+    }
+    return NULL;
+}
+
+/* Not every run shows every edge: those of a model that did not move stay. */
+static void keep_edges(struct inventory *inventory, const struct lock *old)
+{
+    for (size_t i = 0; i < lock_edge_count(old); i++) {
+        const struct lock_edge *edge = lock_edge(old, i);
+        const struct inventory_model *from = still_there(inventory, old, edge->from, true);
+        const struct inventory_model *to = still_there(inventory, old, edge->to, false);
+        if (from && to)
+            inventory_edge(inventory, from->id, to->id);
+    }
+}
+
 void lock_keep(struct inventory *inventory, const struct lock *old)
 {
     size_t told = inventory->count;
@@ -176,4 +199,5 @@ void lock_keep(struct inventory *inventory, const struct lock *old)
         if (!kept && !moved && !(count > 1 && strncmp(model->id, "file:", 5) == 0))
             keep_model(inventory, model);
     }
+    keep_edges(inventory, old);
 }

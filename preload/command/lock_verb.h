@@ -15,7 +15,7 @@ char *lock_print(const struct inventory *inventory);
 size_t lock_hash(struct inventory *inventory, const struct policy *policy);
 
 /* Takes over what is still true of an old lock: models that the logs do not tell of, and further files of those they do, as they are
- * now. A model that moved to another commit leaves the old one behind. Before lock_hash(). */
+ * now, and what of them leads to what. A model that moved to another commit leaves the old one behind. Before lock_hash(). */
 void lock_keep(struct inventory *inventory, const struct lock *old);
 
 /* Says on `out` what differs, line by line. Returns whether anything does. `old` NULL: nothing to compare with. */

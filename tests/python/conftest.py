@@ -29,7 +29,7 @@ LIBRARY = BUILD / "libguard.so"
 COMMAND = BUILD / "guard"
 SCENES = BUILD / "scenes"
 RECORD_KEYS = frozenset("v time pid tid seq event mode decision rule severity effect name args path format size sha256 "
-                        "locked model real parent from edge field revision pinned named origin by why".split())
+                        "locked model real parent from edge target field revision pinned named origin by why".split())
 TIMEOUT = 240  # seconds; the slowest program, a cold torch.compile, takes 60 on two busy cores
 
 sys.path.insert(0, str(Path(__file__).parent))

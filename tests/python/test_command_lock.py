@@ -87,6 +87,34 @@ def test_the_same_logs_give_the_same_lock_in_any_order(host):
                      f"hf:org/base@{OLD}": []}
 
 
+def test_edges_that_files_name(host):
+    """A record of what a file names makes an edge, loaded on its behalf or not; an update keeps edges and says which are new."""
+    for name in "adapter", "base", "else":
+        host.hub(f"org/{name}", OLD, "a.safetensors", b"1")
+    config = host.folder / "hub" / "models--org--adapter" / "snapshots" / OLD / "adapter_config.json"
+
+    def names(target):
+        host.load(config, None, event="depend", edge="declared", name=target[3:], target=target)
+
+    def needs():
+        return {item["ref"]: item["dependsOn"] for item in json.loads(host.lock.read_text())["dependencies"]}
+
+    names("hf:org/base")
+    names("hf:org/never-loaded")
+    assert host.make("-o", host.lock).returncode == 0
+    assert needs()[f"hf:org/adapter@{OLD}"] == [f"hf:org/base@{OLD}"]
+    host.records = [record for record in host.records if record["event"] == "load"]
+    assert host.make("--update", host.lock).stdout.startswith("nothing changed\n")
+    names("hf:org/else")
+    run = host.make("--update", host.lock)
+    assert run.stdout.splitlines()[:-1] == ["new     hf:org/adapter leads to hf:org/else"], run.stdout
+    assert needs()[f"hf:org/adapter@{OLD}"] == [f"hf:org/base@{OLD}", f"hf:org/else@{OLD}"]
+    host.records = []
+    host.hub("org/adapter", NEW, "a.safetensors", b"1")
+    assert host.make("--update", host.lock).returncode == 0
+    assert needs()[f"hf:org/adapter@{NEW}"] == [], "another commit, of which nothing is known yet"
+
+
 def test_an_unchanged_lock_is_not_written_again(host):
     host.hub("org/base", OLD, "a.safetensors", b"1")
     assert host.make("-o", host.lock).returncode == 0

@@ -2,6 +2,7 @@
 #include "../../policy/lock.h"
 #include "unit.h"
 
+#include <stdio.h>
 #include <string.h>
 
 #define HASH_A "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa"
@@ -112,10 +113,45 @@ static void test_scope(void)
     lock_free(lock);
 }
 
+#define NAMED(ref, id) "{\"type\": \"machine-learning-model\", \"bom-ref\": \"" ref "\", \"name\": \"n\", \"properties\": " \
+                       "[{\"name\": \"guard:model\", \"value\": \"" id "\"}]}"
+
+static void test_edges(void)
+{
+    static const char models[] = HEAD METADATA ", \"components\": [" NAMED("1", "hf:a/adapter") ", " NAMED("2", "hf:a/base") ", "
+                                 NAMED("3", "file:clf") ", " NAMED("4", "file:x/clf") "]";
+    static const char edges[] = ", \"dependencies\": [{\"ref\": \"application\", \"dependsOn\": [\"1\", \"3\"]}, "
+                                "{\"ref\": \"1\", \"dependsOn\": [\"2\", \"2\", \"none\"]}, {\"ref\": \"2\"}, "
+                                "{\"ref\": \"4\", \"dependsOn\": [\"1\"]}, {\"dependsOn\": [\"1\"]}]";
+    static const struct {
+        const char *from, *to;
+        enum lock_led led;
+    } rows[] = {
+        {"hf:a/adapter", "hf:a/base", LOCK_LED},          {"hf:a/base", "hf:a/adapter", LOCK_LED_NOT},
+        {"file:/srv/x/clf", "hf:a/adapter", LOCK_LED},    {"file:/srv/y/clf", "hf:a/adapter", LOCK_LED_NOT},
+        {"hf:a/adapter", "file:/x/clf", LOCK_LED_NOT},    {"file:/srv/x/clf", "file:/else/x/clf", LOCK_LED},
+        {"hf:a/adapter", "hf:a/else", LOCK_LED_UNKNOWN},  {"", "hf:a/base", LOCK_LED_UNKNOWN},
+    };
+    char whole[sizeof models + sizeof edges + 2];
+    struct policy_fault fault;
+    snprintf(whole, sizeof whole, "%s%s}", models, edges);
+    struct lock *lock = load(whole, &fault);
+    for (size_t i = 0; lock != NULL && i < sizeof rows / sizeof rows[0]; i++)
+        unit_ok(lock_leads(lock, rows[i].from, rows[i].to) == rows[i].led, "%s leads to %s", rows[i].from, rows[i].to);
+    unit_ok(lock != NULL && lock_edge_count(lock) == 2 && strcmp(lock_edge(lock, 0)->from, "file:x/clf") == 0, "each edge once");
+    unit_ok(lock != NULL && lock_led_to(lock, "hf:a/base") && !lock_led_to(lock, "file:/clf"), "what is led to");
+    lock_free(lock);
+    snprintf(whole, sizeof whole, "%s}", models);
+    lock = load(whole, &fault);
+    unit_ok(lock != NULL && lock_leads(lock, "hf:a/base", "hf:a/adapter") == LOCK_LED_UNKNOWN, "without dependencies nothing is new");
+    lock_free(lock);
+}
+
 int main(void)
 {
     test_faults();
     test_answers();
     test_scope();
+    test_edges();
     return unit_done();
 }

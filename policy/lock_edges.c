@@ -1,0 +1,87 @@
+#include "lock_edges.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+/* What "dependencies" call a model. */
+struct reference {
+    const char *ref, *id;
+};
+
+static int compare_references(const void *a, const void *b)
+{
+    return strcmp(((const struct reference *)a)->ref, ((const struct reference *)b)->ref);
+}
+
+static int compare_edges(const void *a, const void *b)
+{
+    const struct lock_edge *left = a, *right = b;
+    int order = strcmp(left->from, right->from);
+    return order != 0 ? order : strcmp(left->to, right->to);
+}
+
+static const cJSON *list_of(const cJSON *object, const char *key)
+{
+    const cJSON *list = cJSON_GetObjectItemCaseSensitive(object, key);
+    return cJSON_IsArray(list) ? list : NULL;
+}
+
+/* malloc'd; NULL: no memory. */
+static struct reference *take_references(const cJSON *root, size_t *count)
+{
+    const cJSON *components = list_of(root, "components"), *one;
+    struct reference *references = calloc((size_t)cJSON_GetArraySize(components) + 1, sizeof *references);
+    *count = 0;
+    cJSON_ArrayForEach(one, components) {
+        const char *ref = cJSON_GetStringValue(cJSON_GetObjectItemCaseSensitive(one, "bom-ref"));
+        const char *id = lock_property(one, LOCK_MODEL);
+        if (references != NULL && ref != NULL && id != NULL)
+            references[(*count)++] = (struct reference){ref, id};
+    }
+    if (references != NULL)
+        qsort(references, *count, sizeof *references, compare_references);
+    return references;
+}
+
+static const char *id_of(const struct reference *references, size_t count, const cJSON *ref)
+{
+    const struct reference wanted = {.ref = cJSON_GetStringValue(ref)};
+    const struct reference *found =
+        wanted.ref != NULL ? bsearch(&wanted, references, count, sizeof wanted, compare_references) : NULL;
+    return found != NULL ? found->id : NULL;
+}
+
+bool lock_edges_take(const cJSON *root, struct lock_edges *edges)
+{
+    const cJSON *dependencies = list_of(root, "dependencies"), *one, *on;
+    size_t room = 1, reference_count, kept = 0;
+    cJSON_ArrayForEach(one, dependencies)
+        room += (size_t)cJSON_GetArraySize(list_of(one, "dependsOn"));
+    struct reference *references = take_references(root, &reference_count);
+    *edges = (struct lock_edges){.list = calloc(room, sizeof *edges->list), .stated = dependencies != NULL};
+    bool done = references != NULL && edges->list != NULL;
+    for (one = done && dependencies != NULL ? dependencies->child : NULL; one != NULL; one = one->next) {
+        const char *from = id_of(references, reference_count, cJSON_GetObjectItemCaseSensitive(one, "ref"));
+        cJSON_ArrayForEach(on, list_of(one, "dependsOn")) {
+            const char *to = id_of(references, reference_count, on);
+            if (from != NULL && to != NULL)
+                edges->list[edges->count++] = (struct lock_edge){from, to};
+        }
+    }
+    free(references);
+    if (!done)
+        return false;
+    qsort(edges->list, edges->count, sizeof *edges->list, compare_edges);
+    for (size_t i = 0; i < edges->count; i++) {
+        if (i == 0 || compare_edges(&edges->list[kept - 1], &edges->list[i]) != 0)
+            edges->list[kept++] = edges->list[i];
+    }
+    edges->count = kept;
+    return true;
+}
+
+bool lock_edges_have(const struct lock_edges *edges, const char *from, const char *to)
+{
+    const struct lock_edge wanted = {from, to};
+    return bsearch(&wanted, edges->list, edges->count, sizeof wanted, compare_edges) != NULL;
+}
