@@ -26,8 +26,7 @@ static bool member_is(const cJSON *object, const char *key, const char *text)
     return value != NULL && strcmp(value, text) == 0;
 }
 
-/* The next property of that name behind `from` (NULL: the first), or NULL. */
-static const cJSON *property_next(const cJSON *object, const cJSON *from, const char *name)
+const cJSON *lock_property_next(const cJSON *object, const cJSON *from, const char *name)
 {
     const cJSON *list = member(object, "properties");
     const cJSON *item = from != NULL ? from->next : cJSON_IsArray(list) ? list->child : NULL;
@@ -38,7 +37,7 @@ static const cJSON *property_next(const cJSON *object, const cJSON *from, const 
 
 const char *lock_property(const cJSON *object, const char *name)
 {
-    return cJSON_GetStringValue(member(property_next(object, NULL, name), "value"));
+    return cJSON_GetStringValue(member(lock_property_next(object, NULL, name), "value"));
 }
 
 static bool is_model(const cJSON *component)
@@ -79,8 +78,8 @@ static bool check_lock(const struct compiler *compiler)
 /* A fault, or room for what is there. */
 static bool count_models(struct lock *lock, const struct compiler *compiler)
 {
-    for (const cJSON *scope = property_next(member(compiler->root, "metadata"), NULL, LOCK_SCOPE); scope != NULL;
-         scope = property_next(NULL, scope, LOCK_SCOPE))
+    for (const cJSON *scope = lock_property_next(member(compiler->root, "metadata"), NULL, LOCK_SCOPE); scope != NULL;
+         scope = lock_property_next(NULL, scope, LOCK_SCOPE))
         lock->scope_count++;
     for (const cJSON *model = first_of(compiler->root, "components"); model != NULL; model = model->next) {
         if (!is_model(model))
@@ -127,8 +126,8 @@ static void take_models(struct lock *lock)
     struct lock_model *model = lock->models;
     struct lock_file *file = lock->files;
     const char **glob = lock->scopes;
-    for (const cJSON *scope = property_next(member(lock->root, "metadata"), NULL, LOCK_SCOPE); scope != NULL;
-         scope = property_next(NULL, scope, LOCK_SCOPE))
+    for (const cJSON *scope = lock_property_next(member(lock->root, "metadata"), NULL, LOCK_SCOPE); scope != NULL;
+         scope = lock_property_next(NULL, scope, LOCK_SCOPE))
         *glob++ = member(scope, "value")->valuestring;
     for (const cJSON *node = first_of(lock->root, "components"); node != NULL; node = node->next) {
         if (!is_model(node))
@@ -327,7 +326,15 @@ enum lock_led lock_leads(const struct lock *lock, const char *from, const char *
     const char *from_name = name_of(lock, from), *to_name = name_of(lock, to);
     if (from_name == NULL || to_name == NULL || !lock->edges.stated)
         return LOCK_LED_UNKNOWN;
-    return strcmp(from_name, to_name) == 0 || lock_edges_have(&lock->edges, from_name, to_name) ? LOCK_LED : LOCK_LED_NOT;
+    return strcmp(from_name, to_name) == 0 || lock_edges_find(&lock->edges, from_name, to_name) != NULL ? LOCK_LED : LOCK_LED_NOT;
+}
+
+bool lock_pins(const struct lock *lock, const char *from, const char *to)
+{
+    const char *from_name = name_of(lock, from), *to_name = name_of(lock, to);
+    const struct lock_edge *edge =
+        from_name != NULL && to_name != NULL ? lock_edges_find(&lock->edges, from_name, to_name) : NULL;
+    return edge != NULL && edge->pinned;
 }
 
 bool lock_led_to(const struct lock *lock, const char *to)

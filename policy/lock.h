@@ -8,12 +8,14 @@
 #include "policy.h"
 
 /* Names of CycloneDX properties. In metadata.properties: the version of this use of CycloneDX, and the model globs that the lock
- * speaks of (none: all models). In a component of type machine-learning-model: its id and its commit. A model's files are its
+ * speaks of (none: all models). In a component of type machine-learning-model: its id and its commit, and the
+ * bom-refs of the dependencies that its files name with a commit, never without. A model's files are its
  * nested components of type "file": name (the path inside the model) and SHA-256. "dependencies" say which model leads to which. */
 #define LOCK_VERSION "guard:lock"
 #define LOCK_SCOPE "guard:scope"
 #define LOCK_MODEL "guard:model"
 #define LOCK_COMMIT "guard:commit"
+#define LOCK_PINNED "guard:pinned"
 
 struct lock;
 
@@ -48,6 +50,9 @@ enum lock_led {
 };
 enum lock_led lock_leads(const struct lock *lock, const char *from, const char *to);
 
+/* Do the files of `from` name `to` with a commit, going by the lock? */
+bool lock_pins(const struct lock *lock, const char *from, const char *to);
+
 /* Does any other model of the lock lead to `to`? */
 bool lock_led_to(const struct lock *lock, const char *to);
 
@@ -70,6 +75,7 @@ const struct lock_model *lock_model(const struct lock *lock, size_t number); /* 
 size_t lock_edge_count(const struct lock *lock);
 struct lock_edge {
     const char *from, *to; /* ids of models */
+    bool pinned;           /* named with a commit, never without */
 };
 const struct lock_edge *lock_edge(const struct lock *lock, size_t number); /* sorted, each once */
 

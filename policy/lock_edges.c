@@ -6,6 +6,7 @@
 /* What "dependencies" call a model. */
 struct reference {
     const char *ref, *id;
+    const cJSON *component;
 };
 
 static int compare_references(const void *a, const void *b)
@@ -36,19 +37,27 @@ static struct reference *take_references(const cJSON *root, size_t *count)
         const char *ref = cJSON_GetStringValue(cJSON_GetObjectItemCaseSensitive(one, "bom-ref"));
         const char *id = lock_property(one, LOCK_MODEL);
         if (references != NULL && ref != NULL && id != NULL)
-            references[(*count)++] = (struct reference){ref, id};
+            references[(*count)++] = (struct reference){ref, id, one};
     }
     if (references != NULL)
         qsort(references, *count, sizeof *references, compare_references);
     return references;
 }
 
-static const char *id_of(const struct reference *references, size_t count, const cJSON *ref)
+static const struct reference *find(const struct reference *references, size_t count, const cJSON *ref)
 {
     const struct reference wanted = {.ref = cJSON_GetStringValue(ref)};
-    const struct reference *found =
-        wanted.ref != NULL ? bsearch(&wanted, references, count, sizeof wanted, compare_references) : NULL;
-    return found != NULL ? found->id : NULL;
+    return wanted.ref != NULL ? bsearch(&wanted, references, count, sizeof wanted, compare_references) : NULL;
+}
+
+static bool is_pinned(const struct reference *from, const struct reference *to)
+{
+    const cJSON *property = NULL;
+    while ((property = lock_property_next(from->component, property, LOCK_PINNED)) != NULL) {
+        if (strcmp(cJSON_GetObjectItemCaseSensitive(property, "value")->valuestring, to->ref) == 0)
+            return true;
+    }
+    return false;
 }
 
 bool lock_edges_take(const cJSON *root, struct lock_edges *edges)
@@ -61,11 +70,11 @@ bool lock_edges_take(const cJSON *root, struct lock_edges *edges)
     *edges = (struct lock_edges){.list = calloc(room, sizeof *edges->list), .stated = dependencies != NULL};
     bool done = references != NULL && edges->list != NULL;
     for (one = done && dependencies != NULL ? dependencies->child : NULL; one != NULL; one = one->next) {
-        const char *from = id_of(references, reference_count, cJSON_GetObjectItemCaseSensitive(one, "ref"));
+        const struct reference *from = find(references, reference_count, cJSON_GetObjectItemCaseSensitive(one, "ref"));
         cJSON_ArrayForEach(on, list_of(one, "dependsOn")) {
-            const char *to = id_of(references, reference_count, on);
+            const struct reference *to = find(references, reference_count, on);
             if (from != NULL && to != NULL)
-                edges->list[edges->count++] = (struct lock_edge){from, to};
+                edges->list[edges->count++] = (struct lock_edge){from->id, to->id, is_pinned(from, to)};
         }
     }
     free(references);
@@ -75,13 +84,15 @@ bool lock_edges_take(const cJSON *root, struct lock_edges *edges)
     for (size_t i = 0; i < edges->count; i++) {
         if (i == 0 || compare_edges(&edges->list[kept - 1], &edges->list[i]) != 0)
             edges->list[kept++] = edges->list[i];
+        else
+            edges->list[kept - 1].pinned &= edges->list[i].pinned;
     }
     edges->count = kept;
     return true;
 }
 
-bool lock_edges_have(const struct lock_edges *edges, const char *from, const char *to)
+const struct lock_edge *lock_edges_find(const struct lock_edges *edges, const char *from, const char *to)
 {
-    const struct lock_edge wanted = {from, to};
-    return bsearch(&wanted, edges->list, edges->count, sizeof wanted, compare_edges) != NULL;
+    const struct lock_edge wanted = {.from = from, .to = to};
+    return bsearch(&wanted, edges->list, edges->count, sizeof wanted, compare_edges);
 }

@@ -15,9 +15,11 @@ struct lock_edges {
  * False: no memory. */
 bool lock_edges_take(const cJSON *root, struct lock_edges *edges);
 
-bool lock_edges_have(const struct lock_edges *edges, const char *from, const char *to);
+const struct lock_edge *lock_edges_find(const struct lock_edges *edges, const char *from, const char *to); /* NULL: none */
 
-/* The value of the first property `name` of a component or of metadata; NULL: none. */
+/* The next property `name` of a component or of metadata behind `from` (NULL: the first), or NULL. */
+const cJSON *lock_property_next(const cJSON *object, const cJSON *from, const char *name);
+/* The value of the first; NULL: none. */
 const char *lock_property(const cJSON *object, const char *name);
 
 #endif

@@ -23,7 +23,7 @@ static bool goes_by_content(const struct check *check)
     return check->nameless || (check->model.hub && strncmp(check->model.inside, "blobs/", 6) == 0);
 }
 
-/* Other models that the file names. */
+/* Other models that the file names, or names more loosely. */
 static bool names_new(const struct check *check, const struct lock *lock, struct drift *drift)
 {
     char id[512];
@@ -31,8 +31,11 @@ static bool names_new(const struct check *check, const struct lock *lock, struct
         const struct finding *finding = &check->judged.findings[i];
         const char *target = finding->edge ? finding_target(finding) : NULL;
         const char *field = finding->effect.field ? finding->effect.field : finding->effect.name;
-        if (target && edges_target(target, check->path, &check->model, id) &&
-            drift_new_edge(lock, check->model.id, id, field, drift))
+        if (!target || !edges_target(target, check->path, &check->model, id))
+            continue;
+        bool loose = finding->effect.kind == EFFECT_DEPEND && !effect_revision_pinned(finding->effect.revision);
+        if (drift_new_edge(lock, check->model.id, id, field, drift) ||
+            (loose && drift_lost_pin(lock, check->model.id, id, field, drift)))
             return true;
     }
     return false;

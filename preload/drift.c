@@ -125,3 +125,20 @@ bool drift_new_edge(const struct lock *lock, const char *from, const char *to, c
     line_put_visible(&line, from);
     return true;
 }
+
+bool drift_lost_pin(const struct lock *lock, const char *from, const char *to, const char *field, struct drift *drift)
+{
+    if (!lock_pins(lock, from, to))
+        return false;
+    *drift = (struct drift){.rule = "lock-no-commit"};
+    struct line line = {drift->clause, sizeof drift->clause, 0};
+    strcpy(drift->target, to);
+    line_put(&line, "names ");
+    line_put_visible(&line, to);
+    line_put(&line, " (");
+    line_put_visible(&line, field);
+    line_put(&line, ") without a commit; where the lock was made, ");
+    line_put_visible(&line, from);
+    line_put(&line, " named it with one");
+    return true;
+}

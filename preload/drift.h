@@ -8,7 +8,7 @@
 struct drift {
     const char *rule; /* static: "lock-changed", "lock-new-file", "lock-new-model", "lock-moved", "lock-no-commit", "lock-new-edge"; NULL: none */
     const char *sha256, *revision; /* those of the lock, or NULL; the lock's own */
-    char target[512];              /* "lock-new-edge": the model to which it leads */
+    char target[512];              /* of an edge: the model to which it leads */
     char clause[768];              /* "is not what the lock holds: SHA-256 ... there, ... here" */
 };
 
@@ -34,5 +34,8 @@ void drift_find(const struct lock_found *found, const struct model_identity *mod
  * first for another that names it. That a model was named by one and opened on behalf of another, or by the application
  * itself, is compared with nothing: who of several asks first is chance. */
 bool drift_new_edge(const struct lock *lock, const char *from, const char *to, const char *field, struct drift *drift);
+
+/* "lock-no-commit": a file of `from` names `to` without a commit, and in the lock it has one wherever they name it. */
+bool drift_lost_pin(const struct lock *lock, const char *from, const char *to, const char *field, struct drift *drift);
 
 #endif

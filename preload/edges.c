@@ -155,7 +155,7 @@ bool edges_target(const char *target, const char *path, const struct model_ident
 {
     char whole[PATH_MAX], folder[PATH_MAX];
     const char *slash = strchr(target, '/');
-    if (target[0] == '\0' || declarer->id[0] == '\0')
+    if (target[0] == '\0' || strcmp(target, ".") == 0 || declarer->id[0] == '\0') /* ".": itself */
         return false;
     bool found = false;
     if (target[0] == '/') {

@@ -67,17 +67,18 @@ static void take_file(struct inventory *inventory, const struct model_identity *
         model->folder = strndup(path, length - inside - 1);
 }
 
-void inventory_edge(struct inventory *inventory, const char *from, const char *to)
+struct inventory_edge *inventory_edge(struct inventory *inventory, const char *from, const char *to)
 {
     char *key = joined(from, "\n>\n", to);
     size_t *known = name_table_at(&inventory->numbers, key);
 
     free(key);
     if (*known != 0)
-        return;
+        return &inventory->edges[*known - 1];
     inventory->edges = command_grow(inventory->edges, inventory->edge_count, &inventory->edge_room, sizeof(*inventory->edges));
-    inventory->edges[inventory->edge_count++] = (struct inventory_edge){command_copy(from), command_copy(to)};
+    inventory->edges[inventory->edge_count++] = (struct inventory_edge){.from = command_copy(from), .to = command_copy(to)};
     *known = inventory->edge_count;
+    return &inventory->edges[*known - 1];
 }
 
 static bool text_is(const cJSON *object, const char *key, const char *wanted)
@@ -114,8 +115,12 @@ static void take_record(struct inventory *inventory, const struct log_line *line
     struct model_identity identity;
 
     /* What a file names, whether or not it was loaded. */
-    if (target && !load && !text_is(record, "event", "drift") && log_model(line, &identity))
-        inventory_edge(inventory, identity.id, target);
+    if (target && !load && !text_is(record, "event", "drift") && log_model(line, &identity)) {
+        const cJSON *pinned = cJSON_GetObjectItemCaseSensitive(record, "pinned");
+        struct inventory_edge *edge = inventory_edge(inventory, identity.id, target);
+        if (cJSON_IsBool(pinned) && edge->pin != PIN_NONE)
+            edge->pin = cJSON_IsTrue(pinned) ? PIN_COMMIT : PIN_NONE;
+    }
     if (!(load || code) || !was_loaded(record) || !log_model(line, &identity) ||
         !is_wanted(inventory, &identity, path, code ? "python" : log_text(record, "format"), text_is(record, "edge", "declared")))
         return;

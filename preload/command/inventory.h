@@ -20,6 +20,7 @@ struct inventory_model {
 };
 struct inventory_edge {
     char *from, *to; /* ids */
+    enum inventory_pin { PIN_UNSAID, PIN_COMMIT, PIN_NONE } pin; /* does a file name `to` with a commit? Without, once, counts */
 };
 struct inventory {
     const char *const *globs; /* the scope; none: all models */
@@ -41,8 +42,8 @@ size_t inventory_model(struct inventory *inventory, const char *id, const char *
 /* The file `inside` a model, made if it is not there. Until the next call. */
 struct inventory_file *inventory_file(struct inventory *inventory, size_t model, const char *inside);
 
-/* Notes that the model `from` leads to the model `to`, by their ids. */
-void inventory_edge(struct inventory *inventory, const char *from, const char *to);
+/* The edge from one model to another, by their ids; made if it is not there. Until the next call. */
+struct inventory_edge *inventory_edge(struct inventory *inventory, const char *from, const char *to);
 
 /* Files that tokenizers read in local folders: nothing is judged in them, so no record tells of them. */
 void inventory_add_vocabularies(struct inventory *inventory);

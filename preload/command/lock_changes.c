@@ -75,6 +75,14 @@ static bool compare_edges(FILE *out, const struct lock *old, const struct lock *
             fputc('\n', out);
             differ = true;
         }
+        if (order == 0 && before && after && before->pinned != after->pinned) {
+            fputs("changed ", out);
+            command_print_visible(out, after->from);
+            fputs(after->pinned ? " names the commit of " : " no longer names the commit of ", out);
+            command_print_visible(out, after->to);
+            fputc('\n', out);
+            differ = true;
+        }
         i += order <= 0;
         j += order >= 0;
     }

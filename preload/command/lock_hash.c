@@ -170,8 +170,11 @@ static void keep_edges(struct inventory *inventory, const struct lock *old)
         const struct lock_edge *edge = lock_edge(old, i);
         const struct inventory_model *from = still_there(inventory, old, edge->from, true);
         const struct inventory_model *to = still_there(inventory, old, edge->to, false);
-        if (from && to)
-            inventory_edge(inventory, from->id, to->id);
+        if (!from || !to)
+            continue;
+        struct inventory_edge *kept = inventory_edge(inventory, from->id, to->id);
+        if (kept->pin == PIN_UNSAID)
+            kept->pin = edge->pinned ? PIN_COMMIT : PIN_NONE;
     }
 }
 

@@ -182,6 +182,7 @@ static size_t add_model(cJSON *components, const struct row *rows, size_t count)
 /* An edge between two references. */
 struct pair {
     const char *from, *to;
+    bool pinned;
 };
 
 static int by_ends(const void *a, const void *b)
@@ -237,7 +238,7 @@ static struct pair *pairs_of(const struct inventory *inventory, struct known *kn
                 if (strcmp(known[f].ref, known[t].ref) == 0)
                     continue;
                 pairs = command_grow(pairs, *pair_count, &room, sizeof(*pairs));
-                pairs[(*pair_count)++] = (struct pair){known[f].ref, known[t].ref};
+                pairs[(*pair_count)++] = (struct pair){known[f].ref, known[t].ref, edge->pin == PIN_COMMIT};
                 known[t].wanted = true;
             }
         }
@@ -265,6 +266,16 @@ static void add_reference(cJSON *names, const char *ref)
     cJSON_AddItemToArray(names, node(cJSON_CreateString(ref)));
 }
 
+/* Notes in the component `from` that its files name `to` with a commit. Few do. */
+static void add_pin(cJSON *root, const struct pair *pair)
+{
+    cJSON *component;
+
+    cJSON_ArrayForEach(component, list_of(root, "components"))
+        if (strcmp(cJSON_GetStringValue(cJSON_GetObjectItemCaseSensitive(component, "bom-ref")), pair->from) == 0)
+            add_property(component, LOCK_PINNED, pair->to);
+}
+
 /* The application leads to every model that no other model leads to. */
 static void add_dependencies(cJSON *root, const struct inventory *inventory, struct known *known, size_t count)
 {
@@ -283,8 +294,11 @@ static void add_dependencies(cJSON *root, const struct inventory *inventory, str
             continue;
         names = add_dependency(list, known[i].ref);
         for (; pair < pair_count && strcmp(pairs[pair].from, known[i].ref) == 0; pair++)
-            if (pair == 0 || by_ends(&pairs[pair - 1], &pairs[pair]) != 0)
+            if (pair == 0 || by_ends(&pairs[pair - 1], &pairs[pair]) != 0) {
                 add_reference(names, pairs[pair].to);
+                if (pairs[pair].pinned)
+                    add_pin(root, &pairs[pair]);
+            }
     }
     free(pairs);
 }

@@ -93,18 +93,27 @@ def test_edges_that_files_name(host):
         host.hub(f"org/{name}", OLD, "a.safetensors", b"1")
     config = host.folder / "hub" / "models--org--adapter" / "snapshots" / OLD / "adapter_config.json"
 
-    def names(target):
-        host.load(config, None, event="depend", edge="declared", name=target[3:], target=target)
+    def names(target, pinned=False):
+        host.load(config, None, event="depend", edge="declared", name=target[3:], target=target, pinned=pinned)
+
+    def pins():
+        return [item["value"] for component in json.loads(host.lock.read_text())["components"] for item in component["properties"]
+                if item["name"] == "guard:pinned"]
 
     def needs():
         return {item["ref"]: item["dependsOn"] for item in json.loads(host.lock.read_text())["dependencies"]}
 
-    names("hf:org/base")
+    names("hf:org/base", pinned=True)
     names("hf:org/never-loaded")
     assert host.make("-o", host.lock).returncode == 0
     assert needs()[f"hf:org/adapter@{OLD}"] == [f"hf:org/base@{OLD}"]
+    assert pins() == [f"hf:org/base@{OLD}"]
     host.records = [record for record in host.records if record["event"] == "load"]
     assert host.make("--update", host.lock).stdout.startswith("nothing changed\n")
+    names("hf:org/base")  # once without a commit is not pinned
+    names("hf:org/base", pinned=True)
+    run = host.make("--update", host.lock)
+    assert run.stdout.splitlines()[:-1] == ["changed hf:org/adapter no longer names the commit of hf:org/base"] and not pins()
     names("hf:org/else")
     run = host.make("--update", host.lock)
     assert run.stdout.splitlines()[:-1] == ["new     hf:org/adapter leads to hf:org/else"], run.stdout

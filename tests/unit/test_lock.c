@@ -113,13 +113,14 @@ static void test_scope(void)
     lock_free(lock);
 }
 
-#define NAMED(ref, id) "{\"type\": \"machine-learning-model\", \"bom-ref\": \"" ref "\", \"name\": \"n\", \"properties\": " \
-                       "[{\"name\": \"guard:model\", \"value\": \"" id "\"}]}"
+#define NAMED(ref, id, more) "{\"type\": \"machine-learning-model\", \"bom-ref\": \"" ref "\", \"name\": \"n\", \"properties\": " \
+                       "[{\"name\": \"guard:model\", \"value\": \"" id "\"}" more "]}"
+#define PINNED(ref) ", {\"name\": \"guard:pinned\", \"value\": \"" ref "\"}"
 
 static void test_edges(void)
 {
-    static const char models[] = HEAD METADATA ", \"components\": [" NAMED("1", "hf:a/adapter") ", " NAMED("2", "hf:a/base") ", "
-                                 NAMED("3", "file:clf") ", " NAMED("4", "file:x/clf") "]";
+    static const char models[] = HEAD METADATA ", \"components\": [" NAMED("1", "hf:a/adapter", PINNED("none") PINNED("2")) ", " NAMED("2", "hf:a/base", "") ", "
+                                 NAMED("3", "file:clf", PINNED("1")) ", " NAMED("4", "file:x/clf", "") "]";
     static const char edges[] = ", \"dependencies\": [{\"ref\": \"application\", \"dependsOn\": [\"1\", \"3\"]}, "
                                 "{\"ref\": \"1\", \"dependsOn\": [\"2\", \"2\", \"none\"]}, {\"ref\": \"2\"}, "
                                 "{\"ref\": \"4\", \"dependsOn\": [\"1\"]}, {\"dependsOn\": [\"1\"]}]";
@@ -140,6 +141,8 @@ static void test_edges(void)
         unit_ok(lock_leads(lock, rows[i].from, rows[i].to) == rows[i].led, "%s leads to %s", rows[i].from, rows[i].to);
     unit_ok(lock != NULL && lock_edge_count(lock) == 2 && strcmp(lock_edge(lock, 0)->from, "file:x/clf") == 0, "each edge once");
     unit_ok(lock != NULL && lock_led_to(lock, "hf:a/base") && !lock_led_to(lock, "file:/clf"), "what is led to");
+    unit_ok(lock != NULL && lock_pins(lock, "hf:a/adapter", "hf:a/base") && !lock_pins(lock, "file:/x/clf", "hf:a/adapter") &&
+                !lock_pins(lock, "file:/clf", "hf:a/adapter"), "pins of dependencies");
     lock_free(lock);
     snprintf(whole, sizeof whole, "%s}", models);
     lock = load(whole, &fault);

@@ -8,11 +8,11 @@ import shutil
 import pytest
 
 from conftest import function_name
-from hub_cache import add_repository
+from hub_cache import add_repository, commit_of
 from make_models import Call, make_adapter, make_base
 
 PRELUDE = """
-    import joblib, os, pickle, subprocess, sys, threading
+    import contextlib, joblib, os, pickle, subprocess, sys, threading
     from pathlib import Path
     from peft import AutoPeftModelForCausalLM
     from transformers import AutoModelForCausalLM, AutoTokenizer
@@ -30,6 +30,17 @@ PRELUDE = """
         os.environ["BACKBONE"] = backbone
         get_class_from_dynamic_module("modeling_own.Own", "org/coded")()
 
+    @contextlib.contextmanager
+    def edited(name, how):
+        path = next((HUB / f"models--org--{name}" / "snapshots").glob("*/adapter_config.json"))
+        blob, kept = os.path.realpath(path), HERE + "/kept"
+        subprocess.run(["cp", blob, kept], check=True)
+        try:
+            subprocess.run(["sed", "-i", how, blob], check=True)
+            yield
+        finally:
+            subprocess.run(["cp", kept, blob], check=True)
+
     def unpickle(folder):
         os.chdir(f"{HERE}/{folder}")
         try:
@@ -41,6 +52,7 @@ PRELUDE = """
 
 ORDINARY = {
     "adapter": "adapter('org/adapter')",
+    "pinned adapter": "adapter('org/second')",
     "another base": "base('org/else')",
     "local": "base('spare/org/base')",
     "own code": "code('org/base')",
@@ -52,14 +64,8 @@ ORDINARY = {
 # name: (file, what is led to, body)
 NEW_EDGES = {
     "an adapter names another model": ("adapter_config.json", "hf:org/else", """
-        path = next((HUB / "models--org--adapter" / "snapshots").glob("*/adapter_config.json"))
-        blob, kept = os.path.realpath(path), HERE + "/kept"
-        subprocess.run(["cp", blob, kept], check=True)
-        try:
-            subprocess.run(["sed", "-i", "s,org/base,org/else,", blob], check=True)
+        with edited("adapter", "s,org/base,org/else,"):
             adapter("org/adapter")
-        finally:
-            subprocess.run(["cp", kept, blob], check=True)
     """),
     "a folder in front of the hub": ("adapter_config.json", "base", """
         os.chdir(HERE + "/spare")  # where org/base is a folder, which goes before the hub's
@@ -73,6 +79,12 @@ NEW_EDGES = {
 }
 
 
+LOST_PIN = {"a pin is gone": """
+    with edited("second", "s,%s,main,"):
+        adapter("org/second")
+""" % commit_of("org/base")}
+
+
 def make_models(scene):
     import joblib
     import numpy as np
@@ -82,7 +94,8 @@ def make_models(scene):
     for name in "adapter", "second":
         make_adapter(made / name, base)
         config = json.loads((made / name / "adapter_config.json").read_text())
-        (made / name / "adapter_config.json").write_text(json.dumps({**config, "base_model_name_or_path": "org/base"}))
+        config |= {"base_model_name_or_path": "org/base", "revision": commit_of("org/base") if name == "second" else None}
+        (made / name / "adapter_config.json").write_text(json.dumps(config))
     (made / "coded").mkdir()
     (made / "coded" / "modeling_own.py").write_text(
         "import os\nfrom transformers import AutoConfig\n\nclass Own:\n    def __init__(self):\n"
@@ -108,7 +121,7 @@ class Edges:
         self.lock = scene.path("models.lock")
         self.policy = None
         self.ordinary = scene.cases("ordinary.py", PRELUDE, ORDINARY)
-        self.new = scene.cases("new.py", PRELUDE, {name: body for name, (_, _, body) in NEW_EDGES.items()})
+        self.new = scene.cases("new.py", PRELUDE, {name: body for name, (_, _, body) in NEW_EDGES.items()} | LOST_PIN)
         self.plain = self.run(self.ordinary)
         assert set(self.plain.outcomes.values()) == {"loaded"}, str(self.plain)
         if scene.no_guard:
@@ -180,6 +193,19 @@ def test_a_config_that_changed_says_both(edges, led):
     assert f"guard: to accept it: guard lock LOG --update {edges.lock}" in led["enforce"].guard_lines
 
 
+def test_a_lost_pin_is_denied(edges, led):
+    """In the lock the adapter names its base with a commit; now it takes what there is."""
+    name, = LOST_PIN
+    assert led[""].outcomes[name] == "loaded", str(led[""])
+    needs_guard(edges)
+    for mode in "enforce", "audit":
+        drifts = [record for record in led[mode].records if record["event"] == "drift" and
+                  function_name(name) in [frame["function"] for frame in record["by"]["python"]]]
+        assert {(record["rule"], record["target"]) for record in drifts} == \
+            {("lock-changed", None), ("lock-no-commit", "hf:org/base")}, str(led[mode])
+    assert "Error" in led["enforce"].outcomes[name] and led["audit"].outcomes[name] == "loaded"
+
+
 def test_who_asks_first_is_no_drift(edges):
     """Locked in one order, run in others, and on threads: the parent of the base's files is another one each time."""
     script = edges.scene.write("order.py", PRELUDE + """
@@ -222,7 +248,7 @@ def test_a_first_lock_of_a_machine_whose_files_are_away(edges):
     needs_guard(edges)
     empty, lock, hub = edges.scene.path("empty.lock"), edges.scene.path("first.lock"), edges.scene.path("hub")
     assert edges.scene.guard("lock", "/dev/null", "-o", empty).returncode == 0
-    script = edges.scene.cases("hub.py", PRELUDE, {name: ORDINARY[name] for name in ("adapter", "another base", "own code")})
+    script = edges.scene.cases("hub.py", PRELUDE, {name: ORDINARY[name] for name in ("adapter", "pinned adapter", "another base", "own code")})
     plain, audited = edges.run(script), edges.run(script, "audit", lock=empty)
     assert audited.outcomes == plain.outcomes, str(audited)
     assert {record["rule"] for record in audited.records if record["event"] == "drift"} == {"lock-new-model"}, str(audited)
