@@ -73,6 +73,8 @@ static int on_event(const char *event, struct py_object *arguments, void *data)
         marked_code_made(arguments);
     if (loads_library(event, arguments))
         library_note_places();
+    if (event[0] == 's' && strcmp(event, "subprocess.Popen") == 0 && deeds_judge_start(arguments) < 0)
+        return -1;
     if (!who_suspected_in_python())
         return 0;
     unpickler_learn_importer();

@@ -6,6 +6,7 @@
 #include "descriptors.h"
 #include "environment.h"
 #include "file_hash.h"
+#include "outside.h"
 #include "place.h"
 #include "raw.h"
 #include "runtime.h"
@@ -96,13 +97,26 @@ static bool content_holds(struct check *check, const struct seal *seal)
     return !strcmp(told, check->content);
 }
 
+/* Only of models: measurements are linked from file to file wherever they lie. */
+static void note_outside(void *context, const struct effect *effect)
+{
+    struct check *check = context;
+    if (check->root == ROOT_NONE || !outside_leaves(effect->name, check->path, check->real))
+        return;
+    if (check->root == ROOT_UNASKED)
+        check->root = model_in_root(check->path) || model_in_root(check->real) ? ROOT_MODEL : ROOT_NONE;
+    if (check->root == ROOT_MODEL)
+        outside_note(effect, check->path, check->real);
+}
+
 enum scanned { SCANNED_NO_MODEL, SCANNED, SCANNED_CHANGING };
 
 /* Analyses the file until one look at it was of one piece. */
 static enum scanned scan_file(struct check *check, bool in_root, struct seal *seal)
 {
     for (int try = 0; try < CHECK_TRIES; try++) {
-        struct judge_request request = {.policy = check->policy, .subject = check->subject, .in_model_root = in_root};
+        struct judge_request request = {.policy = check->policy, .subject = check->subject, .in_model_root = in_root,
+                                        .names_file = note_outside, .names_context = check};
         struct seal_source reading;
         struct stat after;
         memset(&check->judged, 0, offsetof(struct judged, findings));
@@ -299,6 +313,8 @@ bool guard_check_fd(int fd, int dirfd, const char *path)
     if (!guard_may_judge())
         return true;
     audit_notice(path);
+    if (outside_may_name(path) && !outside_may_open(fd, dirfd, path))
+        return false;
     if (raw_fstat(fd, &status) < 0)
         return true;
     if (!S_ISREG(status.st_mode)) {

@@ -20,6 +20,7 @@ struct check {
     char path[PATH_MAX];      /* absolute, as the program names it: a hub cache's link says more than its blob */
     char content[DIGEST_HEX]; /* its SHA-256, if a rule asked for it */
     char real[PATH_MAX];      /* what the kernel calls it */
+    enum { ROOT_UNASKED, ROOT_NONE, ROOT_MODEL } root; /* does it lie in a model root? Once some question needs it */
     bool nameless;            /* the program gave no name, as with a descriptor that it got or made a copy of */
     struct model_identity model;
     struct verdict verdict;

@@ -1,8 +1,11 @@
+#define _GNU_SOURCE
 #include "deeds.h"
 
 #include "deed.h"
 #include "guard.h"
 #include "interrupt.h"
+#include "program.h"
+#include "raw.h"
 #include "restoring.h"
 
 #include <fcntl.h>
@@ -102,6 +105,45 @@ static void mark_code(const char *event, struct py_object *arguments)
         marked_code_add(python_item(arguments, 0), origin);
     python_error_restore(&error);
     guard_leave(section);
+}
+
+/* A path as a new reference to text or bytes; NULL: it is none. */
+static struct py_object *path_of(struct py_object *object)
+{
+    struct guard_section section = guard_enter();
+    struct python_error error;
+    python_error_save(&error);
+    struct py_object *method = object != NULL ? python_attribute(object, "__fspath__") : NULL;
+    struct py_object *path = method != NULL ? python_call(method, NULL) : object;
+    python_release(method);
+    if (path == object && path != NULL)
+        python_api()->Py_IncRef(path);
+    python_error_restore(&error);
+    guard_leave(section);
+    return path;
+}
+
+static bool may_start(const char *program, const char *folder, char message[MESSAGE_SIZE])
+{
+    if (program == NULL || strchr(program, '/') == NULL) /* it is searched for where the environment says */
+        return true;
+    long start = folder != NULL ? raw_openat(AT_FDCWD, folder, O_PATH | O_DIRECTORY | O_CLOEXEC, 0) : AT_FDCWD;
+    if (folder != NULL && start < 0)
+        return true; /* nor will the child get there */
+    bool may = program_may_start((int)start, program, "subprocess.Popen", message, MESSAGE_SIZE);
+    if (folder != NULL)
+        raw_close((int)start);
+    return may;
+}
+
+int deeds_judge_start(struct py_object *arguments)
+{
+    char message[MESSAGE_SIZE];
+    struct py_object *program = path_of(python_item(arguments, 0)), *folder = path_of(python_item(arguments, 2));
+    bool may = may_start(target(program, 0), target(folder, 0), message);
+    python_release(folder);
+    python_release(program);
+    return may ? 0 : python_deny(message);
 }
 
 int deeds_judge(const char *event, struct py_object *arguments)

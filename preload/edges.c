@@ -56,29 +56,11 @@ static bool recall(const uint64_t *wanted, unsigned count, struct edge *edge)
     return false;
 }
 
-/* Takes ".." and "." out, as a kernel that meets no links would. */
-static void straighten(char path[PATH_MAX])
-{
-    char straight[PATH_MAX] = "";
-    const char *at = path;
-    struct part part;
-    while (part_next(&at, &part)) {
-        if (part_is(&part, "..")) {
-            char *last = strrchr(straight, '/');
-            if (last)
-                *last = '\0';
-        } else if (part_append(straight, sizeof(straight), "/", 1)) {
-            part_append(straight, sizeof(straight), part.text, part.length);
-        }
-    }
-    strcpy(path, straight[0] != '\0' ? straight : "/");
-}
-
 /* Remembers a path, and the model that it is or lies in: of a folder nobody knows which file will be opened. */
 static void note_path(char path[PATH_MAX], const struct model_identity *declarer, const struct edge *edge)
 {
     struct model_identity identity;
-    straighten(path);
+    path_straighten(path);
     remember(text_hash(TEXT_HASH_START, path), edge);
     if (strlen(path) + 3 > PATH_MAX)
         return;
@@ -86,24 +68,6 @@ static void note_path(char path[PATH_MAX], const struct model_identity *declarer
     model_identify(path, &identity);
     if (identity.id[0] != '\0' && strcmp(identity.id, declarer->id) != 0)
         remember(text_hash(TEXT_HASH_START, identity.id), edge);
-}
-
-/* FOLDER/target; false when it is too long. */
-static bool join(char path[PATH_MAX], const char *folder, size_t length, const char *target)
-{
-    if (length + strlen(target) + 2 > PATH_MAX)
-        return false;
-    memcpy(path, folder, length);
-    path[length] = '/';
-    strcpy(path + length + 1, target);
-    return true;
-}
-
-/* Of an absolute path without the slash. */
-static size_t folder_length(const char *path)
-{
-    const char *slash = strrchr(path, '/');
-    return slash ? (size_t)(slash - path) : 0;
 }
 
 static struct edge edge_of(const struct model_identity *model, enum edge_kind kind)
@@ -121,7 +85,7 @@ void edges_note(const char *target, const char *path, const struct model_identit
         return;
     struct edge edge = edge_of(declarer, kind);
     if (target[0] == '/') {
-        if (join(whole, "", 0, target + 1))
+        if (path_join(whole, "", 0, target + 1))
             note_path(whole, declarer, &edge);
         return;
     }
@@ -130,9 +94,9 @@ void edges_note(const char *target, const char *path, const struct model_identit
         strcmp(id, declarer->id) != 0)
         remember(text_hash(TEXT_HASH_START, id), &edge);
     if (raw_syscall6(SYS_getcwd, (long)folder, PATH_MAX, 0, 0, 0, 0) > 0 && folder[0] == '/' &&
-        join(whole, folder, strlen(folder), target))
+        path_join(whole, folder, strlen(folder), target))
         note_path(whole, declarer, &edge);
-    if (join(whole, path, folder_length(path), target))
+    if (path_join(whole, path, path_folder_length(path), target))
         note_path(whole, declarer, &edge);
 }
 
@@ -141,7 +105,7 @@ static bool identify_there(char path[PATH_MAX], char id[512])
 {
     struct model_identity identity;
     struct stat status;
-    straighten(path);
+    path_straighten(path);
     if (raw_fstatat(AT_FDCWD, path, &status, 0) < 0 || strlen(path) + 3 > PATH_MAX)
         return false;
     if (S_ISDIR(status.st_mode))
@@ -159,11 +123,11 @@ bool edges_target(const char *target, const char *path, const struct model_ident
         return false;
     bool found = false;
     if (target[0] == '/') {
-        found = join(whole, "", 0, target + 1) && identify_there(whole, id);
+        found = path_join(whole, "", 0, target + 1) && identify_there(whole, id);
     } else {
         found = (raw_syscall6(SYS_getcwd, (long)folder, PATH_MAX, 0, 0, 0, 0) > 0 && folder[0] == '/' &&
-                 join(whole, folder, strlen(folder), target) && identify_there(whole, id)) ||
-                (join(whole, path, folder_length(path), target) && identify_there(whole, id));
+                 path_join(whole, folder, strlen(folder), target) && identify_there(whole, id)) ||
+                (path_join(whole, path, path_folder_length(path), target) && identify_there(whole, id));
         if (!found && target[0] != '.' && !(slash && strchr(slash + 1, '/'))) {
             strcpy(id, "hf:");
             found = part_append(id, 512, target, strlen(target));
@@ -172,28 +136,22 @@ bool edges_target(const char *target, const char *path, const struct model_ident
     return found && strcmp(id, declarer->id) != 0;
 }
 
-static uint64_t name_bit(const char *path)
-{
-    const char *slash = strrchr(path, '/');
-    return 1ull << (text_hash(TEXT_HASH_START, slash ? slash + 1 : path) >> 58);
-}
-
 void edges_note_file(const char *target, const char *path, const struct model_identity *declarer)
 {
     char whole[PATH_MAX];
-    if (target[0] == '\0' || declarer->id[0] == '\0' || !join(whole, target[0] == '/' ? "" : path,
-                                                            target[0] == '/' ? 0 : folder_length(path), target))
+    if (target[0] == '\0' || declarer->id[0] == '\0' || !path_join(whole, target[0] == '/' ? "" : path,
+                                                            target[0] == '/' ? 0 : path_folder_length(path), target))
         return;
     struct edge edge = edge_of(declarer, EDGE_DECLARED);
-    straighten(whole);
+    path_straighten(whole);
     remember(text_hash(TEXT_HASH_START, whole), &edge);
-    __atomic_fetch_or(&file_names, name_bit(whole), __ATOMIC_RELAXED);
+    __atomic_fetch_or(&file_names, path_name_bit(whole), __ATOMIC_RELAXED);
 }
 
 bool edges_may_name(const char *path)
 {
     uint64_t names = __atomic_load_n(&file_names, __ATOMIC_RELAXED);
-    return names != 0 && (names & name_bit(path)) != 0;
+    return names != 0 && (names & path_name_bit(path)) != 0;
 }
 
 /* Kept among the edges, under a key of its own. */
@@ -238,7 +196,7 @@ void edges_find(const char *path, const char *real, const struct model_identity 
             return;
         }
     }
-    size_t length = folder_length(path);
+    size_t length = path_folder_length(path);
     memcpy(folder, path, length);
     folder[length] = '\0';
     const char *texts[] = {path, real, folder, model->id};

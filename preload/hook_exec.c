@@ -1,15 +1,18 @@
 /* Starting programs. The child gets the guard back whatever environment the caller built; nothing of the caller's is
  * edited, and all memory is the stack's or a mapping, because the caller may be a vfork child. */
 #define _GNU_SOURCE
+#include "decimal.h"
 #include "deed.h"
 #include "environment.h"
 #include "guard.h"
+#include "program.h"
 #include "raw.h"
 #include "real.h"
 
 #include <alloca.h>
 #include <errno.h>
 #include <stdarg.h>
+#include <string.h>
 #include <unistd.h>
 
 /* Above this the new environment goes into a mapping: a thread's stack may be small. */
@@ -38,11 +41,45 @@ static void need_real(void)
         real_resolve();
 }
 
+/* EACCES: this thread may not, or may not start that. */
+static bool may_start(int dirfd, const char *path, const char *call)
+{
+    if (!deed_may(EFFECT_EXEC, path, call))
+        return false;
+    if (program_may_start(dirfd, path, call, NULL, 0))
+        return true;
+    errno = EACCES;
+    return false;
+}
+
+static bool may_start_by_value(const char *path, const char *call)
+{
+    return deed_may_by_value(EFFECT_EXEC, path, call) && program_may_start(AT_FDCWD, path, call, NULL, 0);
+}
+
+/* `what`: for people. */
+static bool may_start_open(int fd, const char *what, const char *call)
+{
+    char link[sizeof "/proc/self/fd/" + DECIMAL_SIZE] = "/proc/self/fd/", digits[DECIMAL_SIZE];
+    if (!deed_may(EFFECT_EXEC, what, call))
+        return false;
+    if (fd < 0 || program_may_start(AT_FDCWD, strcat(link, decimal((unsigned)fd, digits)), call, NULL, 0))
+        return true;
+    errno = EACCES;
+    return false;
+}
+
+/* A name without a slash is searched for where the environment says: no file chooses what is found there. */
+static bool is_searched(const char *file)
+{
+    return file && !strchr(file, '/');
+}
+
 int hook_execve(const char *path, char *const argv[], char *const envp[])
 {
     int result;
     need_real();
-    if (!deed_may(EFFECT_EXEC, path, "execve"))
+    if (!may_start(AT_FDCWD, path, "execve"))
         return -1;
     WITH_CHILD_ENVIRONMENT(envp, result, real.execve(path, argv, child));
     return result;
@@ -57,7 +94,7 @@ int hook_execvpe(const char *file, char *const argv[], char *const envp[])
 {
     int result;
     need_real();
-    if (!deed_may(EFFECT_EXEC, file, "execvpe"))
+    if (is_searched(file) ? !deed_may(EFFECT_EXEC, file, "execvpe") : !may_start(AT_FDCWD, file, "execvpe"))
         return -1;
     WITH_CHILD_ENVIRONMENT(envp, result, real.execvpe(file, argv, child));
     return result;
@@ -72,7 +109,7 @@ int hook_fexecve(int fd, char *const argv[], char *const envp[])
 {
     int result;
     need_real();
-    if (!deed_may(EFFECT_EXEC, argv && argv[0] ? argv[0] : "a program", "fexecve"))
+    if (!may_start_open(fd, argv && argv[0] ? argv[0] : "a program", "fexecve"))
         return -1;
     WITH_CHILD_ENVIRONMENT(envp, result, real.fexecve(fd, argv, child));
     return result;
@@ -86,7 +123,8 @@ int hook_execveat(int dirfd, const char *path, char *const argv[], char *const e
         errno = ENOSYS;
         return -1;
     }
-    if (!deed_may(EFFECT_EXEC, path, "execveat"))
+    bool open = (flags & AT_EMPTY_PATH) && path && !path[0];
+    if (open ? !may_start_open(dirfd, argv && argv[0] ? argv[0] : "a program", "execveat") : !may_start(dirfd, path, "execveat"))
         return -1;
     WITH_CHILD_ENVIRONMENT(envp, result, real.execveat(dirfd, path, argv, child, flags));
     return result;
@@ -97,7 +135,7 @@ int hook_posix_spawn(pid_t *pid, const char *path, const posix_spawn_file_action
 {
     int result;
     need_real();
-    if (!deed_may_by_value(EFFECT_EXEC, path, "posix_spawn"))
+    if (!may_start_by_value(path, "posix_spawn"))
         return EACCES;
     WITH_CHILD_ENVIRONMENT(envp, result, real.posix_spawn(pid, path, actions, attributes, argv, child));
     return result;
@@ -108,7 +146,7 @@ int hook_posix_spawnp(pid_t *pid, const char *file, const posix_spawn_file_actio
 {
     int result;
     need_real();
-    if (!deed_may_by_value(EFFECT_EXEC, file, "posix_spawnp"))
+    if (is_searched(file) ? !deed_may_by_value(EFFECT_EXEC, file, "posix_spawnp") : !may_start_by_value(file, "posix_spawnp"))
         return EACCES;
     WITH_CHILD_ENVIRONMENT(envp, result, real.posix_spawnp(pid, file, actions, attributes, argv, child));
     return result;
@@ -162,6 +200,16 @@ int hook_execle(const char *path, const char *argument, ...)
     EXEC_LIST(argument, hook_execve(path, argv, va_arg(list, char *const *)));
 }
 
+static bool may_start_line(const char *line, const char *call)
+{
+    if (!deed_may(EFFECT_EXEC, line, call))
+        return false;
+    if (!line || program_may_start_line(line, call))
+        return true;
+    errno = EACCES;
+    return false;
+}
+
 /* system() and popen() take environ as it is: the shell is told to put back what is missing. */
 #define WITH_SHELL_COMMAND(command, result, call)                                                  \
     do {                                                                                           \
@@ -181,7 +229,7 @@ int hook_system(const char *command)
 {
     int result;
     need_real();
-    if (command && !deed_may(EFFECT_EXEC, command, "system"))
+    if (command && !may_start_line(command, "system"))
         return -1;
     WITH_SHELL_COMMAND(command, result, real.system(line));
     return result;
@@ -201,7 +249,7 @@ int hook_wordexp(const char *words, wordexp_t *result, int flags)
     {                                                              \
         FILE *result;                                              \
         need_real();                                               \
-        if (!deed_may(EFFECT_EXEC, command, #name))                \
+        if (!may_start_line(command, #name))                       \
             return NULL;                                           \
         WITH_SHELL_COMMAND(command, result, real.name(line, type)); \
         return result;                                             \

@@ -106,6 +106,8 @@ static enum scan_answer judge_effect(void *context, const struct effect *effect)
     struct subject subject = judging->request->subject;
     struct judgement judgement = {0};
 
+    if (effect->kind == EFFECT_READ && judging->request->names_file)
+        judging->request->names_file(judging->request->names_context, effect);
     subject.effect = effect;
     policy_judge(judging->request->policy, &subject, &judgement);
     if (judgement.decision > judged->worst)

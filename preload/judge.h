@@ -39,6 +39,9 @@ struct judge_request {
     struct source source;
     bool in_model_root; /* see model_in_root() */
     bool beside;        /* see struct scan_request */
+    /* Told of each file that this one names (EFFECT_READ), also of those that are not kept as findings. NULL: nobody. */
+    void (*names_file)(void *context, const struct effect *effect);
+    void *names_context;
 };
 
 /* Fills `judged`, which must be zeroed up to `findings`. A scan that ran out of memory, or whose source failed once a

@@ -151,6 +151,27 @@ static enum home home_of(struct library *library, bool inside)
                : HOME_APP;
 }
 
+/* Where administrators and whoever installed the interpreter put programs. */
+static bool is_system_program(const char *path, const struct places *known)
+{
+    return place_within(path, "/usr") || place_within(path, "/bin") || place_within(path, "/sbin") ||
+           is_system(path, known) || (known != NULL && place_within(path, known->prefix));
+}
+
+bool library_is_models(const char *shown, const char *real, bool beside, struct model_identity *model)
+{
+    const struct places *known = __atomic_load_n(&places, __ATOMIC_ACQUIRE);
+    if (in_hub(real, model) || in_hub(shown, model))
+        return true;
+    if (is_installed(shown, known) || is_system_program(shown, known) || is_system_program(real, known))
+        return false;
+    if (model_by_name(shown) || model_by_name(real))
+        return true;
+    if (!beside || (is_application(shown, known) && (is_application(real, known) || !model_beside_weights(real))))
+        return false;
+    return model_beside_weights(shown) || model_beside_weights(real);
+}
+
 /* --- the judgement
  * --------------------------------------------------------------------------------------------------- */
 

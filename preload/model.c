@@ -325,6 +325,13 @@ static bool folder_up(char *folder)
     return true;
 }
 
+bool model_by_name(const char *path)
+{
+    const char *slash = strrchr(path, '/');
+
+    return marks_model(slash ? slash + 1 : path);
+}
+
 bool model_in_root(const char *path)
 {
     struct model_identity identity;

@@ -27,7 +27,10 @@ bool model_in_cache(const char *path, struct model_identity *identity);
 #define MODEL_ROOT_ENTRIES 4096
 bool model_in_root(const char *path);
 
-/* The same for a file that may be code: true only where a name shows weights. Its own does not, nor do small .pth files, which
+/* Is it a model's file by its own name? Text only. */
+bool model_by_name(const char *path);
+
+/* The same as model_in_root() for a file that may be code: true only where a name shows weights. Its own does not, nor do small .pth files, which
  * are lists of paths for Python. */
 bool model_beside_weights(const char *path);
 

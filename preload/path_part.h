@@ -1,7 +1,10 @@
-/* Walking over a path's parts, and putting texts together that are right or empty. For model*.c. */
+/* Walking over a path's parts, and putting texts together that are right or empty. For model*.c, edges.c and outside.c. */
 #ifndef GUARD_PATH_PART_H
 #define GUARD_PATH_PART_H
 
+#include "text_hash.h"
+
+#include <limits.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <string.h>
@@ -60,6 +63,50 @@ static inline bool part_rest(char *text, size_t size, const char *path)
         if ((text[0] != '\0' && !part_append(text, size, "/", 1)) || !part_append(text, size, part.text, part.length))
             return false;
     return text[0] != '\0';
+}
+
+/* Takes ".." and "." out, as a kernel that meets no links would. */
+static inline void path_straighten(char path[PATH_MAX])
+{
+    char straight[PATH_MAX] = "";
+    const char *at = path;
+    struct part part;
+
+    while (part_next(&at, &part)) {
+        if (part_is(&part, "..")) {
+            char *last = strrchr(straight, '/');
+            if (last)
+                *last = '\0';
+        } else if (part_append(straight, sizeof(straight), "/", 1)) {
+            part_append(straight, sizeof(straight), part.text, part.length);
+        }
+    }
+    strcpy(path, straight[0] != '\0' ? straight : "/");
+}
+
+/* FOLDER/target; false when it is too long. */
+static inline bool path_join(char path[PATH_MAX], const char *folder, size_t length, const char *target)
+{
+    if (length + strlen(target) + 2 > PATH_MAX)
+        return false;
+    memcpy(path, folder, length);
+    path[length] = '/';
+    strcpy(path + length + 1, target);
+    return true;
+}
+
+/* Of an absolute path's folder, without the slash. */
+static inline size_t path_folder_length(const char *path)
+{
+    const char *slash = strrchr(path, '/');
+    return slash ? (size_t)(slash - path) : 0;
+}
+
+/* One bit for the last part of a path: sets of them fit in a word, and say yes too often. */
+static inline uint64_t path_name_bit(const char *path)
+{
+    const char *slash = strrchr(path, '/');
+    return 1ull << (text_hash(TEXT_HASH_START, slash ? slash + 1 : path) >> 58);
 }
 
 #endif

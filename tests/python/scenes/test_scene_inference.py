@@ -360,3 +360,265 @@ def test_custom_generate(scene, models):
     _, enforce, _ = scene.attack(script)
     assert "loaded" in enforce.stdout and {record["rule"] for record in enforce.denials} == {"model-code"}, str(enforce)
     scene.benign(scene.write("app/plain.py", text.replace("OPTIONS", "{}")))
+
+
+# --- HDF5: other files, opened when the data are asked for -----------------------------------------------------------
+
+LINKS = """
+    import os, h5py, numpy
+    for folder in "model", "elsewhere", "measured":
+        os.makedirs(folder, exist_ok=True)
+    secret, here = numpy.arange(4.0), os.getcwd()
+    for path in "elsewhere/secret.h5", "elsewhere/detector.h5", "model/part.h5":
+        with h5py.File(path, "w") as file:
+            file["w"] = secret
+    for path in "elsewhere/raw", "model/raw":
+        secret.tofile(path)
+
+    def fill(file, other, raw):
+        layout = h5py.VirtualLayout((4,), dtype="f8")
+        layout[:] = h5py.VirtualSource(other, "w", shape=(4,))
+        file["link"] = h5py.ExternalLink(other, "/w")
+        file["absolute"] = h5py.ExternalLink(here + "/elsewhere/secret.h5", "/w")
+        file.create_dataset("storage", (4,), dtype="f8", external=[(here + "/elsewhere/raw", 0, 32)])
+        file.create_dataset("relative", (4,), dtype="f8", external=[(raw, 0, 32)])
+        file.create_virtual_dataset("virtual", layout)
+
+    open("model/model.safetensors", "w").close()
+    with h5py.File("model/own.h5", "w") as file:
+        fill(file, "../elsewhere/secret.h5", "elsewhere/raw")
+        file["within"] = h5py.ExternalLink("part.h5", "/w")
+        file.create_dataset("beside", (4,), dtype="f8", external=[("model/raw", 0, 32)])
+        for i in range(300):  # more than are remembered by name
+            file[f"many{i}"] = h5py.ExternalLink(f"../elsewhere/none{i}.h5", "/w")
+    with h5py.File("measured/all.h5", "w") as file:
+        fill(file, "../elsewhere/detector.h5", "elsewhere/raw")
+"""
+LINKS_PRELUDE = """
+    import os, h5py, numpy
+    os.makedirs("markers", exist_ok=True)
+    model = h5py.File("model/own.h5", "r")
+    print("loaded", flush=True)
+    def leaks(name, marker):
+        if list(model[name][:]) == [0, 1, 2, 3]:
+            open(marker, "w").close()
+"""
+LINK_ATTACKS = {"external link": "link", "link by an absolute path": "absolute", "external storage": "storage",
+                "storage from the working directory": "relative", "virtual dataset": "virtual"}
+
+
+@pytest.fixture(scope="module")
+def link_scene(make_scene):
+    scene = make_scene("links")
+    make(scene, "make.py", LINKS)
+    return scene
+
+
+@pytest.fixture(scope="module")
+def link_attacks(link_scene):
+    cases = {name: f"leaks({key!r}, {marker(name)!r})" for name, key in LINK_ATTACKS.items()}
+    return run_cases(AttackCases, link_scene, LINKS_PRELUDE, cases, policy={"version": 1})
+
+
+@pytest.mark.parametrize("name", LINK_ATTACKS)
+def test_hdf5_other_files(link_attacks, name):
+    """Under the default policy: the model loads, its own data are read, the other file is denied when HDF5 opens it. Of a virtual
+    dataset HDF5 gives the fill value then, and tells nobody."""
+    check(link_attacks, name, "library", "read-outside", silent=name == "virtual dataset", native=True)
+    if not link_attacks.scene.no_guard:
+        enforce = link_attacks.enforce
+        denied = [record for record in enforce.denials if record["rule"] == "read-outside"]
+        path = str(link_attacks.scene.path("model/own.h5"))
+        assert "loaded" in enforce.stdout and denied and {record["path"] for record in denied} == {path}, str(enforce)
+        assert {record["model"]["id"] for record in denied} == {"file:" + str(link_attacks.scene.path("model"))}
+        assert {Path(record["name"]).name for record in denied} == {"secret.h5", "raw"}, str(enforce)
+
+
+LINK_BENIGN = {
+    "data of its own folder": "assert list(model['within'][:]) == list(model['beside'][:]) == [0, 1, 2, 3]",
+    "the application opens the same files": """
+        here = os.getcwd()
+        for path in "elsewhere/secret.h5", here + "/elsewhere/secret.h5", "model/../elsewhere/secret.h5":
+            with h5py.File(path, "r") as file:
+                assert h5py.is_hdf5(path) and file["w"][3] == 3
+        assert numpy.fromfile(here + "/elsewhere/raw")[3] == 3 and len(open("elsewhere/raw", "rb").read()) == 32""",
+    "measurements that are no model's": """
+        with h5py.File("measured/all.h5", "r") as file:
+            assert list(file["virtual"][:]) == list(file["link"][:]) == [0, 1, 2, 3]""",
+}
+
+
+@pytest.fixture(scope="module")
+def link_benign(link_scene):
+    return run_cases(BenignCases, link_scene, LINKS_PRELUDE, LINK_BENIGN, policy={"version": 1})
+
+
+@pytest.mark.parametrize("name", LINK_BENIGN)
+def test_hdf5_other_files_benign(link_benign, name):
+    link_benign.check(name)
+
+
+# --- ONNX: tensors in files of their own ------------------------------------------------------------------------------
+
+TENSORS = """
+    import os, numpy, onnx
+    from onnx import TensorProto, helper, numpy_helper
+    for folder in "model", "elsewhere":
+        os.makedirs(folder, exist_ok=True)
+    for path in "elsewhere/secret", "model/weights":
+        numpy.arange(4, dtype="f4").tofile(path)
+    os.symlink("../elsewhere/secret", "model/link")
+    def write(name, location):
+        tensor = numpy_helper.from_array(numpy.arange(4, dtype="f4"), "w")
+        tensor.ClearField("raw_data")
+        tensor.data_location = TensorProto.EXTERNAL
+        for key, value in ("location", location), ("offset", "0"), ("length", "16"):
+            entry = tensor.external_data.add()
+            entry.key, entry.value = key, value
+        value = lambda name: helper.make_tensor_value_info(name, TensorProto.FLOAT, [4])
+        graph = helper.make_graph([helper.make_node("Add", ["x", "w"], ["y"])], "g", [value("x")], [value("y")], [tensor])
+        model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 13)], ir_version=8)
+        open(f"model/{name}.onnx", "wb").write(model.SerializeToString())
+    write("relative", "../elsewhere/secret")
+    write("absolute", os.path.abspath("elsewhere/secret"))
+    write("link", "link")
+    write("within", "weights")
+"""
+TENSORS_READ = """
+    import numpy, onnx, onnxruntime
+    def runtime(path):
+        session = onnxruntime.InferenceSession(path, providers=["CPUExecutionProvider"])
+        return session.run(None, {"x": numpy.zeros(4, numpy.float32)})[0]
+    def library(path):
+        return onnx.numpy_helper.to_array(onnx.load(path).graph.initializer[0])
+    for reader in runtime, library:
+        for name in "relative", "absolute", "link", "within":
+            try:
+                reads = list(reader(f"model/{name}.onnx")) == [0, 1, 2, 3]
+            except Exception as error:
+                reads = False
+            print(reader.__name__, name, reads, flush=True)
+"""
+
+
+def test_onnx_other_files(scene):
+    """onnxruntime and onnx, in the versions of requirements.txt, open no file outside the model's folder themselves, so that there
+    is no later call to judge: it is their own doing, with and without the guard. By the default policy such a model does not load."""
+    make(scene, "make.py", TENSORS)
+    scene.path("policy.json").write_text(json.dumps(READS_ALL))
+    script = scene.write("app/infer.py", TENSORS_READ)
+    expected = [f"{reader} {name} {name == 'within'}" for reader in ("runtime", "library")
+                for name in ("relative", "absolute", "link", "within")]
+    without = scene.run_python(script)
+    assert without.stdout.split("\n")[:-1] == expected, str(without)
+    if scene.no_guard:
+        pytest.skip("--no-guard: what the libraries refuse by themselves was shown")
+    enforce = scene.run_python(script, mode="enforce", policy=scene.path("policy.json"))
+    assert enforce.stdout == without.stdout and not enforce.denials, str(enforce)
+    default = scene.run_python(script, mode="enforce")
+    assert {Path(record["path"]).name for record in default.denials} == {"relative.onnx", "absolute.onnx"}, str(default)
+
+
+# --- llamafile: a model that is a program ------------------------------------------------------------------------------
+
+PROGRAM = """
+    #include <fcntl.h>
+    int main(int count, char **words) { return count < 2 || creat(words[1], 0600) < 0; }
+"""
+STARTS = {
+    "subprocess": "subprocess.run([MODEL, MARKER])",
+    "subprocess by a path object": "subprocess.run([pathlib.Path(MODEL), MARKER])",
+    "subprocess in the folder": "subprocess.run(['./server', os.path.abspath(MARKER)], cwd='model')",
+    "posix_spawn": "os.waitpid(os.posix_spawn(MODEL, [MODEL, MARKER], os.environ), 0)",
+    "exec": """
+        child = os.fork()
+        if child == 0:
+            try: os.execv(MODEL, [MODEL, MARKER])
+            except BaseException as error: os._exit(13)
+        if os.waitpid(child, 0)[1]: raise PermissionError""",
+    "system": "if os.system(MODEL + ' ' + MARKER): raise PermissionError",
+    "system, further on": "if os.system('true; ' + MODEL + ' ' + MARKER): raise PermissionError",
+    "system, in quotes": """if os.system('"' + MODEL + '" ' + MARKER): raise PermissionError""",
+    "a shell": "if subprocess.run(MODEL + ' ' + MARKER, shell=True).returncode: raise PermissionError",
+    "from a hub's cache": "subprocess.run([HUB, MARKER])",
+    "a llamafile in the application's folder": "subprocess.run([OWN, MARKER])",
+}
+STARTS_PRELUDE = """
+    import os, pathlib, subprocess
+    os.makedirs("markers", exist_ok=True)
+"""
+
+
+@pytest.fixture(scope="module")
+def start_scene(make_scene):
+    scene = make_scene("llamafile")
+    snapshot = f"hub/models--org--name/snapshots/{COMMIT}"
+    for folder in "model", "app", "tools", snapshot:
+        scene.path(folder).mkdir(parents=True)
+    scene.write("program.c", PROGRAM)
+    scene.path("model/model.safetensors").touch()
+    scene.path("app/model.safetensors").touch()
+    for path in "model/model.llamafile", "model/server", f"{snapshot}/server", "app/own.llamafile", "app/server", "tools/server":
+        subprocess.run(["gcc", "-o", scene.path(path), scene.path("program.c")], check=True)
+    script = scene.path("model/script")
+    script.write_text("#!/bin/sh\n: > \"$1\"\n")
+    script.chmod(0o755)
+    return scene
+
+
+def starts(scene, bodies):
+    words = {"MODEL": "model/model.llamafile", "HUB": f"hub/models--org--name/snapshots/{COMMIT}/server",
+             "OWN": "app/own.llamafile"}
+    cases = {}
+    for name, body in bodies.items():
+        body = textwrap.dedent(body).replace("MARKER", repr(marker(name)))
+        for word, path in words.items():
+            body = body.replace(word, repr(str(scene.path(path))))
+        cases[name] = body
+    return cases
+
+
+@pytest.fixture(scope="module")
+def start_attacks(start_scene):
+    return run_cases(AttackCases, start_scene, STARTS_PRELUDE, starts(start_scene, STARTS), policy={"version": 1})
+
+
+@pytest.mark.parametrize("name", STARTS)
+def test_start_of_model(start_attacks, name):
+    """The start fails with EACCES; where Python is what starts it, the record says from which line."""
+    cases, function = start_attacks, function_name(name)
+    assert function in cases.without.markers, f"the attack does not fire without the guard\n{cases.without}"
+    if cases.scene.no_guard:
+        pytest.skip("--no-guard: the attack fires without it")
+    assert function not in cases.enforce.markers, f"the payload ran\n{cases.enforce}"
+    assert "PermissionError" in cases.enforce.outcomes[name], str(cases.enforce)
+    assert function in cases.audit.markers, str(cases.audit)
+    denials = [record for record in cases.enforce.denials if record["rule"] == "exec-of-model"]
+    assert len(denials) == len(cases.enforce.denials), str(cases.enforce)
+    if name not in ("system, further on", "a shell"):  # the shell's child is denied: it has no Python lines
+        assert [record for record in cases.enforce.asked_by(cases.script, function) if record in denials], str(cases.enforce)
+    assert {record["model"]["id"] for record in denials} == {
+        f"file:{cases.scene.path('model')}", f"file:{cases.scene.path('app')}", "hf:org/name"}, str(cases.enforce)
+
+
+START_BENIGN = {
+    "the application's own program beside weights": "subprocess.run(['app/server', MARKER], check=True)",
+    "a program elsewhere": "subprocess.run(['tools/server', MARKER], check=True); os.system('tools/server ' + MARKER)",
+    "a script beside weights": "subprocess.run(['model/script', MARKER], check=True)",
+    "the interpreter and installed programs": """
+        import sys
+        subprocess.run([sys.executable, '-c', 'pass'], check=True)
+        subprocess.run([os.path.join(os.path.dirname(sys.executable), 'pip'), '--version'], check=True)
+        subprocess.run(['ls', '/'], check=True, stdout=subprocess.DEVNULL)
+        subprocess.run([b'/bin/true'], check=True, cwd=pathlib.Path('model'))""",
+}
+
+
+@pytest.fixture(scope="module")
+def start_benign(start_scene):
+    return run_cases(BenignCases, start_scene, STARTS_PRELUDE, starts(start_scene, START_BENIGN), policy={"version": 1})
+
+
+@pytest.mark.parametrize("name", START_BENIGN)
+def test_start_of_model_benign(start_benign, name):
+    start_benign.check(name)

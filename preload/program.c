@@ -1,0 +1,101 @@
+#define _GNU_SOURCE
+#include "program.h"
+
+#include "../analyzer/native.h"
+#include "../analyzer/scan.h"
+#include "check.h"
+#include "guard.h"
+#include "library.h"
+#include "python.h"
+#include "raw.h"
+#include "who.h"
+
+#include <errno.h>
+#include <string.h>
+
+/* One program being looked at; a vfork child stands on a stack that may be small. */
+struct program {
+    char shown[PATH_MAX], real[PATH_MAX];
+    struct model_identity model;
+    unsigned char head[SCAN_HEAD];
+};
+
+/* What may be started but not read can be no script, whose interpreter reads it. */
+static bool is_native(struct program *program, int fd, bool readable)
+{
+    long length = readable ? raw_pread(fd, program->head, sizeof program->head, 0) : 0;
+    return !readable || (length > 0 && native_begins(program->head, (size_t)length));
+}
+
+/* In a process without an interpreter, such as a shell, nobody knows what is the application's: only what is a model by its
+ * name or lies in a hub's cache is one there. */
+static bool is_models(struct program *program)
+{
+    return library_is_models(program->shown, program->real, python_present(), &program->model);
+}
+
+static bool judge(const struct program *program, const char *detail, char *message, size_t size)
+{
+    struct effect effect = {.kind = EFFECT_EXEC, .name = program->shown, .detail = detail};
+    struct subject subject = {
+        .effect = &effect,
+        .moment = MOMENT_LIVE,
+        .origin = who_suspected() ? who_asks() : ORIGIN_UNKNOWN,
+        .home = HOME_MODEL,
+        .path = program->shown,
+        .model = program->model.id[0] != '\0' ? program->model.id : NULL,
+        .revision = program->model.revision[0] != '\0' ? program->model.revision : NULL,
+    };
+    if (!guard_borrowed_memory())
+        return guard_decide(&subject, NULL, 0, message, size) != DECISION_DENY;
+    struct judgement judgement;
+    const struct policy *policy = guard_policy();
+    if (guard_mode() != MODE_ENFORCE)
+        return true;
+    if (policy != NULL)
+        policy_judge(policy, &subject, &judgement);
+    return policy != NULL && judgement.decision != DECISION_DENY;
+}
+
+bool program_may_start(int dirfd, const char *path, const char *detail, char *message, size_t size)
+{
+    if (path == NULL || !guard_may_judge())
+        return true;
+    struct guard_section section = guard_enter();
+    bool readable = true, may = true;
+    long fd = raw_openat(dirfd, path, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK, 0);
+    if (fd == -EACCES) {
+        readable = false;
+        fd = raw_openat(dirfd, path, O_PATH | O_CLOEXEC, 0);
+    }
+    struct program *program = fd >= 0 ? raw_take(NULL, sizeof *program) : NULL;
+    if (program != NULL && is_native(program, (int)fd, readable)) {
+        check_name((int)fd, dirfd, path, program->shown, program->real);
+        may = !is_models(program) || judge(program, detail, message, size);
+    }
+    if (program != NULL)
+        raw_give(NULL, program, sizeof *program);
+    if (fd >= 0)
+        raw_close((int)fd);
+    guard_leave(section);
+    return may;
+}
+
+/* Characters that mean something to a shell in a bare word; within '...' nothing does, within "..." few. */
+#define BARE_ENDS " \t\n"
+#define BARE_SPECIAL "|&;<>()$`\\\"'*?[#~={}"
+#define QUOTED_SPECIAL "$`\\"
+
+bool program_may_start_line(const char *line, const char *detail)
+{
+    char path[PATH_MAX];
+    line += strspn(line, BARE_ENDS);
+    char quote = *line == '"' || *line == '\'' ? *line++ : '\0';
+    size_t length = quote ? strcspn(line, quote == '"' ? "\"" : "'") : strcspn(line, BARE_ENDS);
+    const char *special = quote == '"' ? QUOTED_SPECIAL : quote ? "" : BARE_SPECIAL;
+    if (length == 0 || length >= sizeof path || strcspn(line, special) < length)
+        return true;
+    memcpy(path, line, length);
+    path[length] = '\0';
+    return !strchr(path, '/') || program_may_start(AT_FDCWD, path, detail, NULL, 0);
+}
