@@ -43,6 +43,13 @@ static bool loads_library(const char *event, struct py_object *arguments)
            (event[0] == 'i' && strcmp(event, "import") == 0 && python_text(python_item(arguments, 1)) != NULL);
 }
 
+static bool starts_program(const char *event)
+{
+    return (event[0] == 's' && strcmp(event, "subprocess.Popen") == 0) ||
+           (event[0] == 'o' && (strcmp(event, "os.exec") == 0 || strcmp(event, "os.posix_spawn") == 0 ||
+                                strcmp(event, "os.system") == 0));
+}
+
 /* Thousands of events pass while a large library is imported: those of no concern must not cost more than this. */
 static int on_event(const char *event, struct py_object *arguments, void *data)
 {
@@ -71,7 +78,7 @@ static int on_event(const char *event, struct py_object *arguments, void *data)
         return -1;
     if (event[0] == 'f' && strcmp(event, "function.__new__") == 0)
         marked_code_made(arguments);
-    if (loads_library(event, arguments))
+    if (loads_library(event, arguments) || starts_program(event))
         library_note_places();
     if (event[0] == 's' && strcmp(event, "subprocess.Popen") == 0 && deeds_judge_start(arguments) < 0)
         return -1;

@@ -22,7 +22,7 @@ bool library_may_map(int fd);
 bool library_is_models(const char *shown, const char *real, bool beside, struct model_identity *model);
 
 /* Notes where the interpreter, its packages and the application lie, for threads that may not ask for it. GIL held. To be
- * called on the audit events that come before a library is loaded. */
+ * called on the audit events that come before a library is loaded or a program started. */
 void library_note_places(void);
 
 #endif

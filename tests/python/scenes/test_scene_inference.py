@@ -622,3 +622,14 @@ def start_benign(start_scene):
 @pytest.mark.parametrize("name", START_BENIGN)
 def test_start_of_model_benign(start_benign, name):
     start_benign.check(name)
+
+
+def test_start_of_own_program(start_scene):
+    """Also where the interpreter has loaded nothing before that would have told where the application lies."""
+    script = start_scene.write("app/bare.py", """
+        import os, sys
+        assert os.waitpid(os.posix_spawn("app/server", ["app/server", "bare"], os.environ), 0)[1] == 0
+        assert os.path.exists("bare")
+        os.remove("bare")
+        """)
+    start_scene.benign(script)
