@@ -124,7 +124,8 @@ int hook_execveat(int dirfd, const char *path, char *const argv[], char *const e
         return -1;
     }
     bool open = (flags & AT_EMPTY_PATH) && path && !path[0];
-    if (open ? !may_start_open(dirfd, argv && argv[0] ? argv[0] : "a program", "execveat") : !may_start(dirfd, path, "execveat"))
+    const char *shown = argv && argv[0] ? argv[0] : "a program";
+    if (open ? !may_start_open(dirfd, shown, "execveat") : !may_start(dirfd, path, "execveat"))
         return -1;
     WITH_CHILD_ENVIRONMENT(envp, result, real.execveat(dirfd, path, argv, child, flags));
     return result;
@@ -146,7 +147,8 @@ int hook_posix_spawnp(pid_t *pid, const char *file, const posix_spawn_file_actio
 {
     int result;
     need_real();
-    if (is_searched(file) ? !deed_may_by_value(EFFECT_EXEC, file, "posix_spawnp") : !may_start_by_value(file, "posix_spawnp"))
+    if (is_searched(file) ? !deed_may_by_value(EFFECT_EXEC, file, "posix_spawnp")
+                          : !may_start_by_value(file, "posix_spawnp"))
         return EACCES;
     WITH_CHILD_ENVIRONMENT(envp, result, real.posix_spawnp(pid, file, actions, attributes, argv, child));
     return result;

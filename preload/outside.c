@@ -18,7 +18,7 @@
 uint64_t outside_names;
 
 /* A Bloom filter of the paths (three bits of each), which may say yes too often but never forgets: who names ten thousand files
- * must not hide one that way. With a thousand in it one foreign path in ten thousand is mistaken, and then only a library's. */
+ * must not hide one that way. With a thousand in it one foreign path in ten thousand is mistaken, and only a library's. */
 #define FILTER_BITS (1u << 16)
 static uint64_t filter[FILTER_BITS / 64];
 
