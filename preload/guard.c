@@ -237,7 +237,7 @@ static enum decision carry_out(const struct subject *subject, const struct judge
     tally_add(&tally.denied);
     struct say_denial denial = {
         .what = subject->path ? subject->path : subject->origin == ORIGIN_UNPICKLER ? "a pickle" : effect->name,
-        .clause = clause,
+        .clause = guard_policy() ? clause : judgement->why, /* without one it is guard's own fault that speaks */
         .rule = judgement->rule,
         .frames = frames,
         .frame_count = frame_count,

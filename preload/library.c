@@ -182,6 +182,9 @@ static bool may_run(struct library *library, char *message, size_t size)
     /* Every start of an interpreter loads some of these: they are not worth reading a policy. */
     if (home == HOME_STDLIB)
         return true;
+    /* A policy or lock that cannot be read denies what models load; the program's own libraries are no models. */
+    if (home == HOME_INSTALLED && origin == ORIGIN_UNKNOWN && !guard_policy())
+        return true;
     if (home != HOME_INSTALLED && (origin == ORIGIN_UNKNOWN || origin == ORIGIN_UNPICKLER) &&
         place_own_cache(library->real, &library->status))
         origin = ORIGIN_CACHE;

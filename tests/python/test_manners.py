@@ -139,3 +139,20 @@ def test_no_policy_is_read_without_a_model(scene, files, opened, reads):
     subprocess.run(["strace", "-f", "-e", "trace=open,openat", "-o", "trace", "-E", f"LD_PRELOAD={LIBRARY}", scene.python, "-c",
                     f"open({str(folder / opened)!r}, 'rb').read()"], cwd=scene.folder, env=scene.environment(), check=True)
     assert ("/etc/guard/policy.json" in scene.path("trace").read_text()) == reads
+
+
+@pytest.mark.parametrize("variable", ["GUARD_POLICY", "GUARD_LOCK"])
+def test_what_cannot_be_read_denies_models_and_says_so(scene, files, variable):
+    faulty = scene.path("faulty.json")
+    faulty.write_text('{"version": 1, "rules": [}')
+    script = scene.write("import_and_load.py", """
+        import numpy, pickle
+        print(numpy.ones(1))
+        try:
+            pickle.load(open("clean.pkl", "rb"))
+        except PermissionError as error:
+            print("refused")
+    """)
+    run = scene.run_python(script, mode="enforce", env={variable: str(faulty)})
+    assert run.stdout == "[1.]\nrefused\n", str(run)
+    assert run.guard_lines and all(str(faulty) in line for line in run.guard_lines), str(run)
