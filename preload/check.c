@@ -97,11 +97,22 @@ static bool content_holds(struct check *check, const struct seal *seal)
     return !strcmp(told, check->content);
 }
 
+/* Does a library follow such a name by itself? Where the policy has nothing against that, there is nothing to remember. */
+static bool is_followed(const struct policy *policy, const struct effect *effect)
+{
+    struct effect read = {.kind = EFFECT_READ, .name = effect->name, .format = effect->format};
+    struct subject subject = {.effect = &read, .moment = MOMENT_LIVE, .home = HOME_MODEL, .origin = ORIGIN_LIBRARY};
+    struct judgement judgement;
+    policy_judge(policy, &subject, &judgement);
+    return judgement.decision != DECISION_ALLOW;
+}
+
 /* Only of models: measurements are linked from file to file wherever they lie. */
 static void note_outside(void *context, const struct effect *effect)
 {
     struct check *check = context;
-    if (check->root == ROOT_NONE || !outside_leaves(effect->name, check->path, check->real))
+    if (check->root == ROOT_NONE || !is_followed(check->policy, effect) ||
+        !outside_leaves(effect->name, check->path, check->real))
         return;
     if (check->root == ROOT_UNASKED)
         check->root = model_in_root(check->path) || model_in_root(check->real) ? ROOT_MODEL : ROOT_NONE;

@@ -37,6 +37,22 @@ static struct row {
 } rows[ROWS];
 static uint32_t next_row;
 
+/* Names with numbers that may be any: the rest is told apart. */
+static uint64_t numbered_hash(const char *path)
+{
+    uint64_t hash = text_hash(TEXT_HASH_START, "numbered ");
+    for (; *path != '\0'; path++)
+        if (*path < '0' || *path > '9')
+            hash = text_hash_bytes(hash, path, 1);
+    return hash;
+}
+
+/* A relative name as it is written. */
+static uint64_t relative_hash(const char *path)
+{
+    return text_hash(text_hash(TEXT_HASH_START, "relative "), path);
+}
+
 static void filter_add(uint64_t hash)
 {
     for (unsigned i = 0; i < 3; i++, hash >>= 16)
@@ -87,6 +103,12 @@ static void row_add(uint64_t hash, const char *path, const char *format)
     __atomic_store_n(&row->version, version + 2, __ATOMIC_RELEASE);
 }
 
+static void remember(uint64_t hash, const char *path, const char *format)
+{
+    filter_add(hash);
+    row_add(hash, path, format);
+}
+
 /* Is the straight path `at` outside the folder of `file` and the model that this belongs to? */
 static bool is_outside(const char *at, const char *file)
 {
@@ -99,49 +121,79 @@ static bool is_outside(const char *at, const char *file)
     return here.id[0] == '\0' || strcmp(here.id, there.id) != 0;
 }
 
-/* `target` from FOLDER, looked at (`format` NULL) or remembered. */
-static bool leaves_from(const char *folder, size_t length, const char *target, const char *path, const char *real,
-                        const char *format)
+/* One name in a file. */
+struct name {
+    const char *target, *path, *real;
+    const char *format; /* NULL: it is looked at, and not remembered */
+    bool numbered;      /* it holds a number that may be any */
+};
+
+static bool leaves_from(const struct name *name, const char *folder, size_t length)
 {
     char whole[PATH_MAX], file[PATH_MAX];
-    strcpy(file, path);
+    strcpy(file, name->path);
     path_straighten(file);
-    if (!path_join(whole, folder, length, target))
+    if (!path_join(whole, folder, length, name->target))
         return true; /* nothing so long can be opened, nor told where it lies */
     path_straighten(whole);
-    if (!is_outside(whole, file) || !is_outside(whole, real))
+    if (!is_outside(whole, file) || !is_outside(whole, name->real))
         return false;
-    if (format != NULL) {
-        uint64_t hash = text_hash(TEXT_HASH_START, whole);
-        filter_add(hash);
-        row_add(hash, path, format);
-        __atomic_fetch_or(&outside_names, path_name_bit(whole), __ATOMIC_RELAXED);
+    if (name->format != NULL) {
+        remember(name->numbered ? numbered_hash(whole) : text_hash(TEXT_HASH_START, whole), name->path, name->format);
+        __atomic_fetch_or(&outside_names, name->numbered ? UINT64_MAX : path_name_bit(whole), __ATOMIC_RELAXED);
     }
     return true;
 }
 
-static bool each_place(const char *target, const char *path, const char *real, const char *format)
+static bool leaves(const struct name *name)
 {
     char here[PATH_MAX];
-    if (target[0] == '\0' || strcmp(target, ".") == 0) /* HDF5: the file itself */
+    if (name->target[0] == '\0' || strcmp(name->target, ".") == 0) /* HDF5: the file itself */
         return false;
-    if (target[0] == '/')
-        return leaves_from("", 0, target, path, real, format);
-    bool leaves = leaves_from(path, path_folder_length(path), target, path, real, format);
-    leaves |= leaves_from(real, path_folder_length(real), target, path, real, format);
+    if (name->target[0] == '/')
+        return leaves_from(name, "", 0);
+    bool any = leaves_from(name, name->path, path_folder_length(name->path));
+    any |= leaves_from(name, name->real, path_folder_length(name->real));
     if (raw_syscall6(SYS_getcwd, (long)here, PATH_MAX, 0, 0, 0, 0) > 0 && here[0] == '/')
-        leaves |= leaves_from(here, strlen(here), target, path, real, format);
-    return leaves;
+        any |= leaves_from(name, here, strlen(here));
+    if (any && name->format != NULL) /* the program may go elsewhere until it is opened */
+        remember(relative_hash(name->target), name->path, name->format);
+    return any;
+}
+
+/* The name of a virtual dataset's source as HDF5 makes it of `target`: "%b" is a block's number, here 0, and "%%" a sign
+ * (H5Pset_virtual). Links and storage take the same text as it is. False: it is no such name. */
+static bool expand(const char *target, char expanded[PATH_MAX])
+{
+    size_t used = 0;
+    bool numbered = false;
+    if (strlen(target) >= PATH_MAX)
+        return false;
+    for (const char *at = target; *at != '\0'; at++) {
+        bool sign = at[0] == '%' && (at[1] == 'b' || at[1] == '%');
+        expanded[used++] = !sign ? *at : at[1] == 'b' ? '0' : '%';
+        at += sign;
+        numbered |= sign;
+    }
+    expanded[used] = '\0';
+    return numbered;
+}
+
+static bool leaves_somehow(const char *target, const char *path, const char *real, const char *format)
+{
+    char expanded[PATH_MAX];
+    bool any = leaves(&(struct name){target, path, real, format, false});
+    return (expand(target, expanded) && leaves(&(struct name){expanded, path, real, format, true})) || any;
 }
 
 bool outside_leaves(const char *target, const char *path, const char *real)
 {
-    return each_place(target, path, real, NULL);
+    return leaves_somehow(target, path, real, NULL);
 }
 
 void outside_note(const struct effect *effect, const char *path, const char *real)
 {
-    each_place(effect->name, path, real, effect->format != NULL ? effect->format : "unknown");
+    leaves_somehow(effect->name, path, real, effect->format != NULL ? effect->format : "unknown");
 }
 
 /* --- who opens one of them
@@ -217,11 +269,15 @@ static bool is_named(struct opening *opening, int fd, int dirfd, const char *pat
     if (path[0] == '/' && strlen(path) < PATH_MAX)
         strcpy(opening->straight, path);
     path_straighten(opening->straight);
-    uint64_t hash = text_hash(TEXT_HASH_START, opening->straight);
-    if (!filter_has(hash))
-        return false;
-    opening->by = namer_of(hash);
-    return true;
+    uint64_t hashes[] = {text_hash(TEXT_HASH_START, opening->straight), numbered_hash(opening->straight), relative_hash(path)};
+    for (unsigned i = 0; i < sizeof hashes / sizeof hashes[0]; i++) {
+        if (!filter_has(hashes[i]))
+            continue;
+        opening->by = namer_of(hashes[i]);
+        if (path[0] == '/' || opening->by.path[0] == '\0' || is_outside(opening->straight, opening->by.path))
+            return true;
+    }
+    return false;
 }
 
 static bool judge(struct opening *opening)
