@@ -1,4 +1,5 @@
 """Runs build/guard as a user does: an ordinary environment, nothing of the guard in it."""
+import json
 import os
 import subprocess
 import sys
@@ -37,3 +38,15 @@ def guard(*words, cwd=None, env=None, input="", command=COMMAND, timeout=120):
     """The finished process; stdout and stderr as text."""
     return subprocess.run([str(command), *map(str, words)], cwd=cwd, env=environment(**(env or {})), input=input,
                           capture_output=True, timeout=timeout, encoding="utf-8", errors="surrogateescape")
+
+
+def scan(*paths):
+    """What `guard scan --format json` says of each file."""
+    run = guard("scan", "--format", "json", *paths, timeout=240)
+    assert run.returncode in (0, 1), run.stderr
+    return [json.loads(line) for line in run.stdout.splitlines()]
+
+
+def said(result, effect):
+    """The names with which a result's findings speak of this effect."""
+    return {finding["name"] for finding in result["findings"] if finding["effect"] == effect}

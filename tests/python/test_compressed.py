@@ -10,7 +10,6 @@ import json
 import lzma
 import os
 import pickle
-import subprocess
 import tarfile
 import zipfile
 import zlib
@@ -21,8 +20,7 @@ import numpy as np
 import pytest
 import zstandard
 
-from conftest import COMMAND
-from guard_command import guard_usage
+from guard_command import guard_usage, said, scan
 
 
 class Payload:
@@ -30,16 +28,6 @@ class Payload:
 
     def __reduce__(self):
         return os.system, ("true",)
-
-
-def scan(*paths):
-    done = subprocess.run([COMMAND, "scan", "--format", "json", *map(str, paths)], capture_output=True, text=True, timeout=240)
-    assert done.returncode in (0, 1), done.stderr
-    return [json.loads(line) for line in done.stdout.splitlines()]
-
-
-def said(result, effect):
-    return {finding["name"] for finding in result["findings"] if finding["effect"] == effect}
 
 
 def calls(result):

@@ -7,7 +7,6 @@ import json
 import os
 import pickle
 import struct
-import subprocess
 import tarfile
 import zipfile
 import zlib
@@ -17,8 +16,7 @@ import numpy as np
 import pytest
 import torch
 
-from conftest import COMMAND
-from guard_command import guard_usage
+from guard_command import guard_usage, said, scan
 
 
 class Payload:
@@ -28,21 +26,11 @@ class Payload:
         return os.system, ("true",)
 
 
-def scan(*paths):
-    done = subprocess.run([COMMAND, "scan", "--format", "json", *map(str, paths)], capture_output=True, text=True, timeout=120)
-    assert done.returncode in (0, 1), done.stderr
-    return [json.loads(line) for line in done.stdout.splitlines()]
-
-
 def calls_system(result):
     """The members whose pickles call os.system."""
     assert result["verdict"] == "deny", result
     return {finding["member"] for finding in result["findings"]
             if finding["effect"] == "call" and finding["name"].endswith(".system")}
-
-
-def said(result, effect):
-    return {finding["name"] for finding in result["findings"] if finding["effect"] == effect}
 
 
 def clean(result, *formats):

@@ -2,7 +2,6 @@
 rest; that the malicious ones fire is proved with the loaders that read them so."""
 import collections
 import io
-import json
 import os
 import pickle
 import subprocess
@@ -14,7 +13,7 @@ import joblib
 import numpy as np
 import pytest
 
-from conftest import COMMAND
+from guard_command import said, scan
 
 
 class Payload:
@@ -23,16 +22,6 @@ class Payload:
 
     def __reduce__(self):
         return os.system, (f"touch '{self.marker}'",)
-
-
-def scan(*paths):
-    done = subprocess.run([COMMAND, "scan", "--format", "json", *map(str, paths)], capture_output=True, text=True, timeout=240)
-    assert done.returncode in (0, 1), done.stderr
-    return [json.loads(line) for line in done.stdout.splitlines()]
-
-
-def said(result, effect):
-    return {finding["name"] for finding in result["findings"] if finding["effect"] == effect}
 
 
 def calls(result):

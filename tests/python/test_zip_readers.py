@@ -16,6 +16,7 @@ import pytest
 import torch
 
 from conftest import COMMAND
+from guard_command import said
 
 
 class Payload:
@@ -32,10 +33,6 @@ def scan(path):
     done = subprocess.run([COMMAND, "scan", "--format", "json", str(path)], capture_output=True, text=True, timeout=120)
     assert done.returncode in (0, 1), done.stderr
     return json.loads(done.stdout)
-
-
-def said(result, effect):
-    return {finding["name"] for finding in result["findings"] if finding["effect"] == effect}
 
 
 def calls(result):
