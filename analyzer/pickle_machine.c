@@ -33,6 +33,13 @@ void machine_close(struct machine *machine)
     value_close(machine);
 }
 
+/* What the stream spells out itself is no callable: both unpicklers raise TypeError and do nothing. Random bytes, such as the
+ * state of a generator of numbers, call such things more often than anything else. */
+static bool may_be_called(word value)
+{
+    return word_tag(value) == TAG_GLOBAL || word_tag(value) == TAG_OBJECT || word_tag(value) == TAG_UNKNOWN;
+}
+
 /* Opcodes that take everything down to the mark. */
 static enum stream_end op_marked(struct machine *machine, unsigned char op)
 {
@@ -58,7 +65,7 @@ static enum stream_end op_marked(struct machine *machine, unsigned char op)
         made = value_tuple(machine, items, count);
         break;
     case OP_OBJ:
-        if (count == 0)
+        if (count == 0 || !may_be_called(items[0]))
             return STREAM_INVALID;
         made = call_items(machine, items[0], items + 1, count - 1);
         break;
@@ -124,6 +131,8 @@ static enum stream_end op_invoke(struct machine *machine, unsigned char op)
     if (above(machine) < count)
         return STREAM_INVALID;
     items = top(machine) + 1 - count;
+    if (!may_be_called(items[0]))
+        return STREAM_INVALID;
     if (op == OP_REDUCE)
         made = call_reduce(machine, items[0], items[1]);
     else

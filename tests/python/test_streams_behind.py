@@ -166,3 +166,16 @@ def test_torch_tar(tmp_path):
 def test_tars_that_only_look_so(tmp_path):
     torch_tar(tmp_path / "data.tar", {"storages": b"a text", "pickle": b"another"})
     assert scan(tmp_path / "data.tar")[0]["verdict"] == "allow"
+
+
+def test_bytes_that_call_what_is_no_callable(tmp_path):
+    """A generator's state that begins like a dict called with None: both unpicklers would raise, and nothing is done."""
+    state = b"}NR\xd8\x04x\xc2\xf1" * 8
+    for name, value in ("array", np.frombuffer(state, dtype=np.uint8)), ("tuple", np.frombuffer(b"()o\xd8" * 8, dtype=np.uint8)):
+        (tmp_path / f"{name}.pkl").write_bytes(pickle.dumps(value, 4))
+    payload = b"cposix\nsystem\n(S'true'\ntR.".ljust(64, b"\xd8")
+    (tmp_path / "payload.pkl").write_bytes(pickle.dumps(np.frombuffer(payload, dtype=np.uint8), 4))
+    results = {os.path.basename(result["path"]): result for result in scan(tmp_path)}
+    for name in "array.pkl", "tuple.pkl":
+        assert results[name]["verdict"] == "allow" and not results[name]["findings"], results[name]
+    assert calls(results["payload.pkl"])
