@@ -174,7 +174,8 @@ $(STAMPS)/venv: tests/requirements.txt tests/tools/venv.sh
 # The report's page is opened in a browser, and what programs open is seen by strace.
 $(STAMPS)/tools: preload/deps/packages.sh Makefile
 	$Qmkdir -p $(@D)
-	$Q./preload/deps/packages.sh strace:strace chromium:chromium chromedriver:chromium-driver
+	$Q./preload/deps/packages.sh strace:strace chromium:chromium chromedriver:chromium-driver qemu-aarch64:qemu-user \
+	    aarch64-linux-gnu-gcc:gcc-aarch64-linux-gnu /usr/aarch64-linux-gnu/include/stdio.h:libc6-dev-arm64-cross
 	$Qtouch $@
 
 # $(call variant,FOLDER,COMPILER,FLAGS): objects and archive of the library once more, under build/FOLDER.
