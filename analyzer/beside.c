@@ -20,15 +20,16 @@ static const char *part_start(const char *path, const char *end)
     return end;
 }
 
-/* "x/torch.py", "x/torch.cpython-311-x86_64-linux-gnu.so", "x/__pycache__/torch.cpython-311.pyc" and "x/torch/__init__.py"
- * are all imported as torch. */
+/* "x/torch.py", "x/torch.cpython-311-x86_64-linux-gnu.so", "x/__pycache__/torch.cpython-311.pyc" and
+ * "x/torch/__init__.py" are all imported as torch. */
 static void module_name(const char *path, char *name, size_t size)
 {
     const char *end = path + strlen(path), *start = part_start(path, end);
     if (strncmp(start, "__init__.", 9) == 0 && start > path) {
         end = start - 1;
         start = part_start(path, end);
-        if ((size_t)(end - start) == strlen("__pycache__") && memcmp(start, "__pycache__", (size_t)(end - start)) == 0 && start > path) {
+        if ((size_t)(end - start) == strlen("__pycache__") &&
+            memcmp(start, "__pycache__", (size_t)(end - start)) == 0 && start > path) {
             end = start - 1;
             start = part_start(path, end);
         }
@@ -41,8 +42,8 @@ static void module_name(const char *path, char *name, size_t size)
     name[length] = '\0';
 }
 
-/* Lib/importlib/_bootstrap_external.py: a 16-bit magic number, "\r\n", then in 3.7 and later 12 bytes, before that 8, and the
- * marshalled code. Numbers: 3.0 began with 3000, Python 2 counts years (62211 is 2.7). */
+/* Lib/importlib/_bootstrap_external.py: a 16-bit magic number, "\r\n", then in 3.7 and later 12 bytes, before that 8,
+ * and the marshalled code. Numbers: 3.0 began with 3000, Python 2 counts years (62211 is 2.7). */
 static bool bytecode_begins(const unsigned char *head, size_t length)
 {
     if (length < 24 || head[2] != '\r' || head[3] != '\n')
@@ -56,8 +57,8 @@ static bool bytecode_begins(const unsigned char *head, size_t length)
     return false;
 }
 
-/* Python/marshal.c, TYPE_CODE: five numbers (six before 3.11; four in Python 2), each of 32 bits and small, then the bytes of
- * the code. */
+/* Python/marshal.c, TYPE_CODE: five numbers (six before 3.11; four in Python 2), each of 32 bits and small, then the
+ * bytes of the code. */
 static bool marshalled_code(const unsigned char *bytes, size_t length)
 {
     if (length < 32 || (bytes[0] & 0x7f) != 'c')
@@ -82,7 +83,8 @@ static bool path_file_executes(struct scan *scan, const struct source *source)
     uint64_t length;
     size_t got;
     bool executes = false;
-    if (!reader_open(&reader, scan->arena, source, 0, source->size < LIMIT_PATH_FILE ? source->size : LIMIT_PATH_FILE)) {
+    if (!reader_open(&reader, scan->arena, source, 0,
+                     source->size < LIMIT_PATH_FILE ? source->size : LIMIT_PATH_FILE)) {
         scan_failed(scan, SCAN_MEMORY, 0);
         return false;
     }
@@ -102,8 +104,8 @@ static bool path_file_executes(struct scan *scan, const struct source *source)
 
 bool scan_beside(const unsigned char *head, size_t head_length, const char *path)
 {
-    return native_begins(head, head_length) || bytecode_begins(head, head_length) || marshalled_code(head, head_length) ||
-           path_ends(path, ".py") || path_ends(path, ".pth");
+    return native_begins(head, head_length) || bytecode_begins(head, head_length) ||
+           marshalled_code(head, head_length) || path_ends(path, ".py") || path_ends(path, ".pth");
 }
 
 struct beside_kind {
@@ -129,7 +131,8 @@ bool beside_run(struct scan *scan, const struct source *source, const char *name
         bytecode = {"python-bytecode", "python-bytecode/", "compiled Python beside a model"},
         marshal = {"marshal", "marshal", "a marshalled code object"},
         text = {"python", "python-source/", "Python beside a model"},
-        start = {"python-path", "python-path/", "a line that Python executes whenever it starts with this folder on its path"};
+        start = {"python-path", "python-path/",
+                 "a line that Python executes whenever it starts with this folder on its path"};
     unsigned char head[512];
     ssize_t got = source_read(source, head, sizeof head, 0);
     if (got < 0) {

@@ -4,8 +4,8 @@
 
 #include "format.h"
 
-/* Looks at a file of a model's folder; `name` is its path. Reported is one effect CODE, MODULE being the name under which
- * Python imports the file ("sitecustomize", "torch"; a package by its folder):
+/* Looks at a file of a model's folder; `name` is its path. Reported is one effect CODE, MODULE being the name under
+ * which Python imports the file ("sitecustomize", "torch"; a package by its folder):
  *
  *   "python-source/MODULE"    a .py file
  *   "python-bytecode/MODULE"  compiled Python, whatever its name

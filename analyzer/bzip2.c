@@ -1,5 +1,5 @@
-/* Bzip2: streams in a row, each "BZh", the size of its blocks in 100 KB, then blocks that begin with the digits of pi, or
- * the end with those of its square root. Python's bz2 module and joblib read all streams as one. */
+/* Bzip2: streams in a row, each "BZh", the size of its blocks in 100 KB, then blocks that begin with the digits of pi,
+ * or the end with those of its square root. Python's bz2 module and joblib read all streams as one. */
 #include "unpack.h"
 
 #include <bzlib.h>

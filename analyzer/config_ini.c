@@ -65,7 +65,8 @@ static bool json_value(struct ini *ini)
         scan_failed(scan, SCAN_MEMORY, 0);
         return true;
     }
-    for (event = json_next(json); event != JSON_FAILED && event != JSON_FINISHED && !scan->stopped; event = json_next(json)) {
+    for (event = json_next(json); event != JSON_FAILED && event != JSON_FINISHED && !scan->stopped;
+         event = json_next(json)) {
         unsigned depth = ini->section + json->depth;
         bool array = event == JSON_ARRAY || event == JSON_ARRAY_END;
         any = true;
@@ -95,7 +96,8 @@ static void value_end(struct ini *ini)
     ini->config->offset = ini->value_offset;
     ini->value[ini->value_length] = '\0';
     if (!json_value(ini) && ini->value_length > 0)
-        tell(ini, JSON_STRING, ini->value, ini->value_length < LIMIT_NAME ? ini->value_length : LIMIT_NAME, ini->section);
+        tell(ini, JSON_STRING, ini->value, ini->value_length < LIMIT_NAME ? ini->value_length : LIMIT_NAME,
+             ini->section);
     arena_release(ini->config->scan->arena, mark);
 }
 

@@ -146,7 +146,8 @@ const struct config_key config_pipeline_impl = {"impl", CONFIG_CODE, ANY, true, 
 const struct config_key config_pipeline_file = {"_class_name", CONFIG_LIBRARY, CONFIG_FILE_PIPELINE, false,
                                                 "custom-pipeline", NULL};
 
-/* Libraries name their own keys after these patterns: teacher_name_or_path, vlm_model_name, tokenizer_name, wav2vec2_hub. */
+/* Libraries name their own keys after these patterns: teacher_name_or_path, vlm_model_name, tokenizer_name,
+ * wav2vec2_hub. */
 static const struct {
     const char *suffix;
     struct config_key meaning;
@@ -218,8 +219,8 @@ static bool within_holds(const char *within, const struct config_key *context, b
     return context && strcmp(context->key, within) == 0;
 }
 
-const struct config_key *config_key_find(const char *key, size_t length, unsigned files, const struct config_key *context,
-                                         bool here)
+const struct config_key *config_key_find(const char *key, size_t length, unsigned files,
+                                         const struct config_key *context, bool here)
 {
     const struct config_key *found = NULL;
 

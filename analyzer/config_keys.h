@@ -63,7 +63,8 @@ struct config_key {
     unsigned files;     /* in which files it means that */
     bool inherited;     /* strings further down mean the same */
     const char *token;  /* CODE effects: their name */
-    const char *within; /* only somewhere inside the CONFIG_CONTEXT of this key; "=key": right inside it; NULL: anywhere */
+    const char *within; /* only somewhere inside the CONFIG_CONTEXT of this key; "=key": right inside it; NULL:
+                           anywhere */
 };
 
 /* At most 128: the walk keeps a bit for each. */
@@ -74,8 +75,8 @@ extern const size_t config_keys_count;
 unsigned config_files(const char *path);
 
 /* What `key` means in such files inside `context` (NULL: in none; `here`: right inside it), or NULL. */
-const struct config_key *config_key_find(const char *key, size_t length, unsigned files, const struct config_key *context,
-                                         bool here);
+const struct config_key *config_key_find(const char *key, size_t length, unsigned files,
+                                         const struct config_key *context, bool here);
 
 /* What "impl" means within custom_pipelines, and the components of a pipeline. */
 extern const struct config_key config_pipeline_impl, config_pipeline_file;

@@ -204,7 +204,8 @@ void config_report_path(struct config *config, const char *path, bool absolute_c
 void config_report_shard(struct config *config, const char *path)
 {
     static const char *const endings[] = {".safetensors", ".bin", ".pt", ".pth", ".ckpt", ".h5", ".msgpack", ".npz"};
-    struct effect effect = {.kind = EFFECT_READ, .name = path, .detail = "a shard that is no file of weights by its name"};
+    struct effect effect = {
+        .kind = EFFECT_READ, .name = path, .detail = "a shard that is no file of weights by its name"};
     size_t length = strlen(path);
 
     config_report_path(config, path, true);

@@ -92,8 +92,8 @@ void config_report_path(struct config *config, const char *path, bool absolute_c
 /* Is `text` "a.b" or longer, of Python identifiers? */
 bool config_dotted_name(const char *text);
 
-/* Keeps the text at hand as one half of the pair of the object at hand. A half that is there already is a duplicate key:
- * that reading is reported first. Without room the first half stands alone: no revision is the worse reading. */
+/* Keeps the text at hand as one half of the pair of the object at hand. A half that is there already is a duplicate
+ * key: that reading is reported first. Without room the first half stands alone: no revision is the worse reading. */
 void config_pair_put(struct config *config, const struct config_key *row, bool second);
 /* Reports and frees the pairs of objects deeper than `depth`. */
 void config_pairs_end(struct config *config, unsigned depth);

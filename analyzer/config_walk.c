@@ -260,8 +260,8 @@ static void key_read(struct config *config)
     if ((*seen & bit) && row->role != CONFIG_CONTEXT && !config->scan->stopped) {
         config_is(config);
         scan_malformed(config->scan, config->format,
-                       strcmp(config->format, "json") == 0 ? "json-duplicate-key" : "config-duplicate-key", config->offset,
-                       "a key that names a model or code stands twice in one object");
+                       strcmp(config->format, "json") == 0 ? "json-duplicate-key" : "config-duplicate-key",
+                       config->offset, "a key that names a model or code stands twice in one object");
     }
     *seen |= bit;
 }

@@ -1,4 +1,5 @@
-/* Configs in YAML: hydra, NeMo, speechbrain, pyannote, MLflow, model cards. Tags are what loaders act on besides keys. */
+/* Configs in YAML: hydra, NeMo, speechbrain, pyannote, MLflow, model cards. Tags are what loaders act on
+ * besides keys. */
 #include "config_report.h"
 #include "yaml.h"
 
@@ -102,7 +103,8 @@ static void tuple_part(struct yaml_config *walk)
     tuple_run(walk);
     if (over) {
         config_is(walk->config);
-        scan_opaque(walk->config->scan, walk->config->format, "yaml-tuple", yaml->offset, "a text that is read as YAML again");
+        scan_opaque(walk->config->scan, walk->config->format, "yaml-tuple", yaml->offset,
+                    "a text that is read as YAML again");
     }
 }
 

@@ -1,8 +1,8 @@
 /* Core ML's .mlmodel: recognised, because it is a model; what runs it runs on other systems.
  *
- * Facts: coremltools' Model.proto and FeatureTypes.proto: a version, a description that begins with the names and types of
- * inputs, then one of many kinds of models, all with field numbers from 200 on. Protobuf has no magic number, so that a file
- * bids when its description reads as one. */
+ * Facts: coremltools' Model.proto and FeatureTypes.proto: a version, a description that begins with the names and types
+ * of inputs, then one of many kinds of models, all with field numbers from 200 on. Protobuf has no magic number, so
+ * that a file bids when its description reads as one. */
 #include "protobuf.h"
 
 #define FORMAT "coreml"
@@ -19,12 +19,14 @@ static bool feature_fits(const unsigned char *bytes, size_t seen, uint64_t lengt
 {
     struct protobuf_view field;
     bool named = false;
-    for (size_t at = 0; at < seen && protobuf_look(bytes, seen, at, &field); at = field.content + (size_t)field.length) {
+    for (size_t at = 0; at < seen && protobuf_look(bytes, seen, at, &field);
+         at = field.content + (size_t)field.length) {
         size_t room = seen - field.content;
         if (!field_fits(&field, length) || field.number < 1 || field.number > 3)
             return false;
         if (field.number == 1)
-            named = field.length > 0 && protobuf_is_text(bytes + field.content, field.length < room ? (size_t)field.length : room);
+            named = field.length > 0 &&
+                    protobuf_is_text(bytes + field.content, field.length < room ? (size_t)field.length : room);
         if (field.length > room)
             break;
     }
@@ -36,13 +38,15 @@ static int description_features(const unsigned char *bytes, size_t seen, uint64_
 {
     struct protobuf_view field;
     int features = 0;
-    for (size_t at = 0; at < seen && protobuf_look(bytes, seen, at, &field); at = field.content + (size_t)field.length) {
+    for (size_t at = 0; at < seen && protobuf_look(bytes, seen, at, &field);
+         at = field.content + (size_t)field.length) {
         size_t room = seen - field.content;
         bool feature = field.number == 1 || field.number == 10 || field.number == 13 || field.number == 50;
         if (!field_fits(&field, length) || !(feature || field.number == 7 || field.number == 11 || field.number == 12 ||
                                               (field.number >= 20 && field.number <= 21) || field.number == 100))
             return -1;
-        if (feature && !feature_fits(bytes + field.content, field.length < room ? (size_t)field.length : room, field.length))
+        if (feature &&
+            !feature_fits(bytes + field.content, field.length < room ? (size_t)field.length : room, field.length))
             return -1;
         features += feature;
         if (field.length > room)
@@ -54,10 +58,10 @@ static int description_features(const unsigned char *bytes, size_t seen, uint64_
 static unsigned coreml_bid(const struct bid_view *view)
 {
     struct protobuf_view version, description, next;
-    if (!protobuf_look(view->head, view->head_length, 0, &version) || version.number != 1 || version.wire != WIRE_VARINT ||
-        version.value < 1 || version.value > 0xff ||
-        !protobuf_look(view->head, view->head_length, version.content + (size_t)version.length, &description) || description.number != 2 ||
-        !field_fits(&description, view->size))
+    if (!protobuf_look(view->head, view->head_length, 0, &version) || version.number != 1 ||
+        version.wire != WIRE_VARINT || version.value < 1 || version.value > 0xff ||
+        !protobuf_look(view->head, view->head_length, version.content + (size_t)version.length, &description) ||
+        description.number != 2 || !field_fits(&description, view->size))
         return 0;
     size_t room = view->head_length - description.content;
     size_t seen = description.length < room ? (size_t)description.length : room;

@@ -83,4 +83,5 @@ const struct codec codec_deflate = {.arena_memory = STATE_SIZE, .open = open_raw
 const struct codec codec_zlib = {.arena_memory = STATE_SIZE, .open = open_zlib, .step = stream_step,
                                  .close = stream_close, .copy = stream_copy};
 const struct codec codec_gzip = {.begins = gzip_begins, .padded = true, .arena_memory = STATE_SIZE, .open = open_gzip,
-                                 .step = stream_step, .reset = stream_reset, .close = stream_close, .copy = stream_copy};
+                                 .step = stream_step, .reset = stream_reset, .close = stream_close,
+                                 .copy = stream_copy};

@@ -57,7 +57,8 @@ enum depend_how {
 /* An effect as reported. All strings are owned by the reporter and live until the sink returns.
  *
  * Names of callables are written canonically: "module.name", or "module:qual.name" when the name part itself
- * has dots (pickle protocol 4 and up walks attributes), so that ("numpy", "core.x") never equals ("numpy.core", "x"). */
+ * has dots (pickle protocol 4 and up walks attributes), so that ("numpy", "core.x") never equals
+ * ("numpy.core", "x"). */
 struct effect {
     enum effect_kind kind;
     const char *name;   /* callable; DEPEND: the target as written; READ/WRITE/NATIVE/EXEC/CONNECT: path or address;
@@ -66,7 +67,8 @@ struct effect {
     const struct argument *arguments;
     size_t argument_count;
     bool argument_known; /* false: the argument list itself could not be told */
-    const char *via;    /* this name was handed to the callable `via` as an argument, and so may be called by it; NULL otherwise */
+    const char *via;    /* this name was handed to the callable `via` as an argument, and so may be called by it; NULL
+                           otherwise */
     unsigned position;  /* with via: which argument, from 0 */
     const char *field;  /* the config field that says so ("vision_config.auto_map"), or NULL */
     const char *revision; /* DEPEND: the revision named, or NULL */

@@ -1,9 +1,9 @@
-/* Flax checkpoints: MessagePack with three extension types. Data only; recognised, and read to their end because a broken one
- * must not pass for clean.
+/* Flax checkpoints: MessagePack with three extension types. Data only; recognised, and read to their end because a
+ * broken one must not pass for clean.
  *
- * Facts: flax/serialization.py (_msgpack_ext_pack: 1 is an array, (shape, name of dtype, bytes) packed once more, 2 a complex
- * number, 3 a numpy scalar; arrays past 2^30 bytes become dictionaries marked "__msgpack_chunked_array__") and the MessagePack
- * specification. Other programs' MessagePack has no such arrays and does not bid. */
+ * Facts: flax/serialization.py (_msgpack_ext_pack: 1 is an array, (shape, name of dtype, bytes) packed once more, 2 a
+ * complex number, 3 a numpy scalar; arrays past 2^30 bytes become dictionaries marked "__msgpack_chunked_array__") and
+ * the MessagePack specification. Other programs' MessagePack has no such arrays and does not bid. */
 #include "bytes.h"
 #include "reader.h"
 
@@ -35,13 +35,14 @@ static const struct {
     signed char kind; /* -1: there is no such item */
     unsigned char width, fixed;
 } heads[32] = {
-    {ITEM_SCALAR, 0, 0},    {-1, 0, 0},             {ITEM_SCALAR, 0, 0},    {ITEM_SCALAR, 0, 0},     /* nil, -, booleans */
+    {ITEM_SCALAR, 0, 0},    {-1, 0, 0},             {ITEM_SCALAR, 0, 0},    {ITEM_SCALAR, 0, 0}, /* nil, -, booleans */
     {ITEM_BYTES, 1, 0},     {ITEM_BYTES, 2, 0},     {ITEM_BYTES, 4, 0},
     {ITEM_EXTENSION, 1, 0}, {ITEM_EXTENSION, 2, 0}, {ITEM_EXTENSION, 4, 0},
     {ITEM_SCALAR, 0, 4},    {ITEM_SCALAR, 0, 8},                                                      /* floats */
     {ITEM_SCALAR, 0, 1},    {ITEM_SCALAR, 0, 2},    {ITEM_SCALAR, 0, 4},    {ITEM_SCALAR, 0, 8},     /* unsigned */
     {ITEM_SCALAR, 0, 1},    {ITEM_SCALAR, 0, 2},    {ITEM_SCALAR, 0, 4},    {ITEM_SCALAR, 0, 8},     /* signed */
-    {ITEM_EXTENSION, 0, 1}, {ITEM_EXTENSION, 0, 2}, {ITEM_EXTENSION, 0, 4}, {ITEM_EXTENSION, 0, 8}, {ITEM_EXTENSION, 0, 16},
+    {ITEM_EXTENSION, 0, 1}, {ITEM_EXTENSION, 0, 2}, {ITEM_EXTENSION, 0, 4}, {ITEM_EXTENSION, 0, 8},
+    {ITEM_EXTENSION, 0, 16},
     {ITEM_TEXT, 1, 0},      {ITEM_TEXT, 2, 0},      {ITEM_TEXT, 4, 0},
     {ITEM_ARRAY, 2, 0},     {ITEM_ARRAY, 4, 0},     {ITEM_MAP, 2, 0},       {ITEM_MAP, 4, 0},
 };
@@ -76,18 +77,21 @@ static bool item_read(const unsigned char *bytes, size_t size, struct item *item
     return true;
 }
 
-/* Do the bytes begin as Flax packs an array: three items, of which the first is the shape and the second names a dtype? */
+/* Do the bytes begin as Flax packs an array: three items, of which the first is the shape and the second names
+ * a dtype? */
 static bool array_begins(const unsigned char *bytes, size_t size)
 {
     struct item item;
     size_t at = 1;
-    if (size < 4 || bytes[0] != 0x93 || !item_read(bytes + at, size - at, &item) || item.kind != ITEM_ARRAY || item.length > 32)
+    if (size < 4 || bytes[0] != 0x93 || !item_read(bytes + at, size - at, &item) || item.kind != ITEM_ARRAY ||
+        item.length > 32)
         return false;
     at += item.head;
     for (uint64_t left = item.length; left > 0; left--, at += item.head + (size_t)item.length)
         if (at >= size || !item_read(bytes + at, size - at, &item) || item.kind != ITEM_SCALAR)
             return false;
-    return at < size && item_read(bytes + at, size - at, &item) && item.kind == ITEM_TEXT && item.length >= 3 && item.length <= 32;
+    return at < size && item_read(bytes + at, size - at, &item) && item.kind == ITEM_TEXT && item.length >= 3 &&
+           item.length <= 32;
 }
 
 /* Arrays stand behind a few names, which fit into the head of the file. */
@@ -106,7 +110,8 @@ static unsigned flax_bid(const struct bid_view *view)
         left -= item.head;
         if (item.kind == ITEM_EXTENSION && (item.extension == 1 || item.extension == 3) && array_begins(body, left))
             return 48;
-        if (item.kind == ITEM_TEXT && item.length <= left && bytes_begin(body, (size_t)item.length, "__msgpack_chunked_array__"))
+        if (item.kind == ITEM_TEXT && item.length <= left &&
+            bytes_begin(body, (size_t)item.length, "__msgpack_chunked_array__"))
             return 48;
         bool container = item.kind == ITEM_ARRAY || item.kind == ITEM_MAP;
         pending += container ? item.length : 0;

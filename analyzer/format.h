@@ -26,32 +26,36 @@ struct scan {
     bool stopped;          /* the sink said stop, memory ended or the source failed: unwind, report nothing more */
 };
 
-/* Sends `effect` to the sink with member and format filled in. Returns the sink's answer; sets scan->stopped on SCAN_STOP. */
+/* Sends `effect` to the sink with member and format filled in. Returns the sink's answer; sets scan->stopped on
+ * SCAN_STOP. */
 enum scan_answer scan_report(struct scan *scan, const char *format, struct effect *effect);
 
-/* Short forms for the two verdicts on the bytes themselves. `token` is stable ("zip-names-differ"), `detail` for people. */
+/* Short forms for the two verdicts on the bytes themselves. `token` is stable ("zip-names-differ"), `detail` for
+ * people. */
 void scan_malformed(struct scan *scan, const char *format, const char *token, uint64_t offset, const char *detail);
 void scan_opaque(struct scan *scan, const char *format, const char *token, uint64_t offset, const char *detail);
 
-/* Ends the scan because nothing more can be known: SCAN_IO with the errno of the source, or SCAN_MEMORY. The first counts. */
+/* Ends the scan because nothing more can be known: SCAN_IO with the errno of the source, or SCAN_MEMORY. The first
+ * counts. */
 void scan_failed(struct scan *scan, enum scan_status status, int error);
 
 /* Records that the bytes are of `format` (static string). */
 void scan_is(struct scan *scan, const char *format);
 
-/* The same, in front of all recorded since result->format_count was `outside`: an archive is of interest, and a model, only
- * once something in it bid. */
+/* The same, in front of all recorded since result->format_count was `outside`: an archive is of interest, and a model,
+ * only once something in it bid. */
 void scan_is_around(struct scan *scan, const char *format, size_t outside);
 
-/* "outer!inner" in the arena: what scan->member becomes for effects inside the member `inner`, which has no name of its own
- * when empty. Without memory the outer path, as it is for people only. */
+/* "outer!inner" in the arena: what scan->member becomes for effects inside the member `inner`, which has no name of its
+ * own when empty. Without memory the outer path, as it is for people only. */
 const char *scan_member_inside(struct scan *scan, const char *inner);
 
 /* Analyses `source` as a thing inside the present one: bidding, all high bids, under the same budgets. `member` is its
  * path within its parent (copied). Returns whether any format bid. Past LIMIT_NESTING: opaque, if scan->model. */
 bool scan_nested(struct scan *scan, const struct source *source, const char *member);
 
-/* Adds to the unpacked bytes; false past LIMIT_UNPACKED (the caller reports opaque "unpack-limit" and stops that member). */
+/* Adds to the unpacked bytes; false past LIMIT_UNPACKED (the caller reports opaque "unpack-limit" and stops that
+ * member). */
 bool scan_unpack_budget(struct scan *scan, uint64_t bytes);
 
 /* What a format sees when it bids: the first bytes, and the last. */
@@ -63,8 +67,8 @@ struct bid_view {
     uint64_t size;
 };
 
-/* A format. bid(): bits of evidence (libarchive's way), 0 for none, pure and allocation-free. run(): analyse; false only
- * when on a closer look the bytes are not of this format after all and nothing was reported. */
+/* A format. bid(): bits of evidence (libarchive's way), 0 for none, pure and allocation-free. run(): analyse; false
+ * only when on a closer look the bytes are not of this format after all and nothing was reported. */
 struct format {
     const char *name;
     unsigned (*bid)(const struct bid_view *view);

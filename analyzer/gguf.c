@@ -1,9 +1,9 @@
 /* GGUF, the files of llama.cpp: header, key-value pairs and tensor descriptions. Tensors are never read.
  *
- * Facts: ggml's docs/gguf.md, gguf.cpp (gguf_init_from_file) and gguf-py's GGUFReader. Numbers have the byte order of the
- * machine that wrote the file, and only the version tells which it was. Version 1 counts in 32 bits, 2 and 3 in 64. What a
- * loader acts upon are chat templates (Jinja); base models are named for people and nobody follows them; the siblings of a
- * split model are opened under names of their own, and judged then. */
+ * Facts: ggml's docs/gguf.md, gguf.cpp (gguf_init_from_file) and gguf-py's GGUFReader. Numbers have the byte order of
+ * the machine that wrote the file, and only the version tells which it was. Version 1 counts in 32 bits, 2 and 3 in 64.
+ * What a loader acts upon are chat templates (Jinja); base models are named for people and nobody follows them; the
+ * siblings of a split model are opened under names of their own, and judged then. */
 #include "reader.h"
 #include "template.h"
 
@@ -119,8 +119,8 @@ static bool skip(struct gguf *gguf, uint64_t length)
     return false;
 }
 
-/* Is there room for `count` things of at least `size` bytes each? Readers reserve memory by such counts, some of them after
- * a multiplication that wraps around. */
+/* Is there room for `count` things of at least `size` bytes each? Readers reserve memory by such counts, some of them
+ * after a multiplication that wraps around. */
 static bool count_fits(struct gguf *gguf, uint64_t count, uint64_t size)
 {
     if (count <= (gguf->reader.end - gguf->reader.position) / size)
@@ -205,8 +205,8 @@ static void string_read(struct gguf *gguf)
 
 static void value_read(struct gguf *gguf, uint32_t type);
 
-/* Reads an array, and those in it (ggml refuses them, gguf-py reads them), without recursion: `left` counts what is still
- * to come on each level. */
+/* Reads an array, and those in it (ggml refuses them, gguf-py reads them), without recursion: `left` counts what is
+ * still to come on each level. */
 static void array_read(struct gguf *gguf)
 {
     /* Vocabularies hold every kind of text. */

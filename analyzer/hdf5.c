@@ -1,8 +1,9 @@
-/* HDF5: which other files it reads its data from, and what its attributes carry: Keras' model, and pickles (PyTables and pandas
- * unpickle attributes). What datasets hold is data and not read.
+/* HDF5: which other files it reads its data from, and what its attributes carry: Keras' model, and pickles (PyTables
+ * and pandas unpickle attributes). What datasets hold is data and not read.
  *
- * Ordinary measurements are kept in HDF5 too, with links from file to file; the format is therefore "keras-h5" only where Keras
- * left its marks. Where nothing says that a file is a model, what cannot be made sense of in it is not held against it. */
+ * Ordinary measurements are kept in HDF5 too, with links from file to file; the format is therefore "keras-h5" only
+ * where Keras left its marks. Where nothing says that a file is a model, what cannot be made sense of in it is not held
+ * against it. */
 #include "hdf5.h"
 
 #include <string.h>
@@ -11,8 +12,8 @@ static const unsigned char signature[8] = {0x89, 'H', 'D', 'F', '\r', '\n', 0x1a
 
 /* Message types of object headers. */
 enum {
-    MESSAGE_LINK_INFO = 0x02, MESSAGE_LINK = 0x06, MESSAGE_EXTERNAL = 0x07, MESSAGE_LAYOUT = 0x08, MESSAGE_ATTRIBUTE = 0x0c,
-    MESSAGE_CONTINUATION = 0x10, MESSAGE_SYMBOLS = 0x11, MESSAGE_ATTRIBUTE_INFO = 0x15
+    MESSAGE_LINK_INFO = 0x02, MESSAGE_LINK = 0x06, MESSAGE_EXTERNAL = 0x07, MESSAGE_LAYOUT = 0x08,
+    MESSAGE_ATTRIBUTE = 0x0c, MESSAGE_CONTINUATION = 0x10, MESSAGE_SYMBOLS = 0x11, MESSAGE_ATTRIBUTE_INFO = 0x15
 };
 #define MESSAGE_SHARED 2u /* flag: the message itself lies elsewhere */
 
@@ -118,12 +119,13 @@ static void info_read(struct hdf5 *file, const unsigned char *message, size_t le
         at += links ? 8 : 2; /* the highest creation index */
     if (length - 2 < at - 2 + 2 * file->offsets)
         return;
-    hdf5_dense_walk(file, hdf5_number(message + at, file->offsets), hdf5_number(message + at + file->offsets, file->offsets),
+    hdf5_dense_walk(file, hdf5_number(message + at, file->offsets),
+                    hdf5_number(message + at + file->offsets, file->offsets),
                     links ? hdf5_link_read : hdf5_attribute_read);
 }
 
-static void message_read(struct hdf5 *file, struct blocks *blocks, unsigned type, unsigned flags, const unsigned char *message,
-                         size_t length, uint64_t address)
+static void message_read(struct hdf5 *file, struct blocks *blocks, unsigned type, unsigned flags,
+                         const unsigned char *message, size_t length, uint64_t address)
 {
     if (flags & MESSAGE_SHARED) {
         file->damaged |= type == MESSAGE_ATTRIBUTE || type == MESSAGE_LINK;
@@ -150,11 +152,13 @@ static void message_read(struct hdf5 *file, struct blocks *blocks, unsigned type
         break;
     case MESSAGE_CONTINUATION:
         if (length >= file->offsets + file->lengths)
-            blocks_add(file, blocks, hdf5_number(message, file->offsets), hdf5_number(message + file->offsets, file->lengths));
+            blocks_add(file, blocks, hdf5_number(message, file->offsets),
+                       hdf5_number(message + file->offsets, file->lengths));
         break;
     case MESSAGE_SYMBOLS:
         if (length >= 2 * file->offsets)
-            hdf5_symbols_walk(file, hdf5_number(message, file->offsets), hdf5_number(message + file->offsets, file->offsets));
+            hdf5_symbols_walk(file, hdf5_number(message, file->offsets),
+                              hdf5_number(message + file->offsets, file->offsets));
         break;
     default:
         break;
@@ -262,7 +266,8 @@ static uint64_t superblock_read(struct hdf5 *file, uint64_t at)
     if (!sized || (size_t)got < addresses + (old ? 6 : 4) * o)
         return UINT64_MAX;
     file->base = hdf5_number(head + addresses, o);
-    /* Versions 0 and 1: base, free space, end, driver, and an entry that begins with a name. Later: base, extension, end. */
+    /* Versions 0 and 1: base, free space, end, driver, and an entry that begins with a name. Later: base, extension,
+     * end. */
     uint64_t root = hdf5_number(head + addresses + (old ? 5 : 3) * o, o);
     /* H5Fsuper.c: a file that was put behind other bytes keeps its old base, and the place where it is found counts. */
     if (file->base != at)

@@ -1,7 +1,8 @@
-/* HDF5, shared by the files that read it: hdf5.c (the format and its object headers), hdf5_message.c (what the messages in them
- * mean), hdf5_tree.c (the structures in which groups and attributes are kept).
+/* HDF5, shared by the files that read it: hdf5.c (the format and its object headers), hdf5_message.c (what the messages
+ * in them mean), hdf5_tree.c (the structures in which groups and attributes are kept).
  *
- * Facts: the HDF5 File Format Specification, version 3; where it is silent, the HDF5 library's H5B2, H5HF and H5D layers. */
+ * Facts: the HDF5 File Format Specification, version 3; where it is silent, the HDF5 library's H5B2, H5HF and H5D
+ * layers. */
 #ifndef GUARD_HDF5_H
 #define GUARD_HDF5_H
 
@@ -48,7 +49,8 @@ static inline bool hdf5_defined(const struct hdf5 *file, uint64_t address)
     return address != (file->offsets == 8 ? UINT64_MAX : (1ull << 8 * file->offsets) - 1);
 }
 
-/* Reads exactly `length` bytes at `address`. False: they are not there; then file->damaged, unless the source failed. */
+/* Reads exactly `length` bytes at `address`. False: they are not there; then file->damaged, unless the
+ * source failed. */
 bool hdf5_read(struct hdf5 *file, uint64_t address, void *buffer, size_t length);
 
 /* Counts one more structure; false when there are too many of them (file->limited) or the scan has stopped. */

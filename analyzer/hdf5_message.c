@@ -146,7 +146,8 @@ static bool mapping_next(struct hdf5 *file, struct mapping *mapping)
     mapping->name[1] = '\0';
     if (flags & MAPPING_FILE_SHARED) /* an earlier entry's, by its number */
         mapping->at += file->lengths;
-    else if (!(flags & MAPPING_SAME_FILE) && !text_take(file, &mapping->at, mapping->end, mapping->name, sizeof mapping->name))
+    else if (!(flags & MAPPING_SAME_FILE) &&
+             !text_take(file, &mapping->at, mapping->end, mapping->name, sizeof mapping->name))
         return false;
     if (flags & MAPPING_DATASET_SHARED)
         mapping->at += file->lengths;
@@ -188,7 +189,7 @@ void hdf5_layout_read(struct hdf5 *file, const unsigned char *message, size_t le
     virtual_read(file, hdf5_number(message + 2, file->offsets), (uint32_t)hdf5_number(message + 2 + file->offsets, 4));
 }
 
-/* --- Attributes ------------------------------------------------------------------------------------------------------- */
+/* --- Attributes --------------------------------------------------------------------------------------------------- */
 
 struct attribute {
     const char *name;
@@ -261,7 +262,8 @@ void hdf5_attribute_read(struct hdf5 *file, const unsigned char *message, size_t
     unsigned class = attribute.type[0] & 15;
     uint64_t size = hdf5_number(attribute.type + 4, 4);
     if ((class == 3 || class == 5) && size <= attribute.data_length) { /* fixed string, opaque */
-        for (size_t i = 0, at = 0; i < LIMIT_HDF5_TEXTS && attribute.data_length - at >= size && size > 0; i++, at += (size_t)size)
+        for (size_t i = 0, at = 0; i < LIMIT_HDF5_TEXTS && attribute.data_length - at >= size && size > 0;
+             i++, at += (size_t)size)
             text_scan(file, &attribute, attribute.data_address + at, size);
         return;
     }

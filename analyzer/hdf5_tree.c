@@ -2,7 +2,7 @@
 
 #include <string.h>
 
-/* --- Groups as they were first ---------------------------------------------------------------------------------------- */
+/* --- Groups as they were first ------------------------------------------------------------------------------------ */
 
 bool hdf5_heap_text(struct hdf5 *file, uint64_t heap, uint64_t offset, char *text, size_t size)
 {
@@ -78,7 +78,7 @@ void hdf5_symbols_walk(struct hdf5 *file, uint64_t tree, uint64_t heap)
         symbol_tree_walk(file, tree, heap, 0);
 }
 
-/* --- The global heap -------------------------------------------------------------------------------------------------- */
+/* --- The global heap ---------------------------------------------------------------------------------------------- */
 
 bool hdf5_global_find(struct hdf5 *file, uint64_t collection, uint32_t index, uint64_t *address, uint64_t *length)
 {
@@ -106,7 +106,7 @@ bool hdf5_global_find(struct hdf5 *file, uint64_t collection, uint32_t index, ui
     return false;
 }
 
-/* --- The fractal heap ------------------------------------------------------------------------------------------------- */
+/* --- The fractal heap --------------------------------------------------------------------------------------------- */
 
 struct heap {
     unsigned id_length;
@@ -189,7 +189,8 @@ static bool heap_locate(struct hdf5 *file, const struct heap *heap, uint64_t off
         if (row >= rows || !hdf5_read(file, block, magic, sizeof magic) || memcmp(magic, "FHIB", 4) != 0)
             return false;
         if (!hdf5_read(file,
-                       block + 5 + file->offsets + heap->offset_bytes + (row * (uint64_t)heap->width + column) * file->offsets,
+                       block + 5 + file->offsets + heap->offset_bytes +
+                           (row * (uint64_t)heap->width + column) * file->offsets,
                        pointer, file->offsets))
             return false;
         block = hdf5_number(pointer, file->offsets);
@@ -217,7 +218,7 @@ static void object_use(struct hdf5 *file, uint64_t address, uint64_t length, hdf
     arena_release(file->scan->arena, mark);
 }
 
-/* --- B-trees of version 2 --------------------------------------------------------------------------------------------- */
+/* --- B-trees of version 2 ----------------------------------------------------------------------------------------- */
 
 struct tree {
     unsigned type, record;                         /* bytes of a record */
@@ -236,7 +237,8 @@ static void record_use(struct hdf5 *file, const struct tree *tree, const unsigne
     const struct heap *heap = tree->heap;
     uint64_t address;
     if (tree->type == TREE_HUGE) {
-        object_use(file, hdf5_number(record, file->offsets), hdf5_number(record + file->offsets, file->lengths), tree->use);
+        object_use(file, hdf5_number(record, file->offsets), hdf5_number(record + file->offsets, file->lengths),
+                   tree->use);
         return;
     }
     const unsigned char *id = record + (tree->type == TREE_LINKS ? 4 : 0);

@@ -72,8 +72,8 @@ enum json_event json_next(struct json *json);
 /* The way to the present value, as way_text() writes it. */
 size_t json_path(const struct json *json, char *buffer, size_t size);
 
-/* For bidders: the head of a text without what UTF-16 and UTF-32 put between its ASCII characters. `narrow` (SCAN_HEAD bytes)
- * is used when it is wide. */
+/* For bidders: the head of a text without what UTF-16 and UTF-32 put between its ASCII characters. `narrow` (SCAN_HEAD
+ * bytes) is used when it is wide. */
 const unsigned char *json_head(const struct bid_view *view, unsigned char *narrow, size_t *length);
 
 /* Is the text of the last event exactly `word`? */

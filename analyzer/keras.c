@@ -6,13 +6,16 @@
 #include <string.h>
 
 /* Facts: keras/src/saving/serialization_lib.py (deserialize_keras_object), legacy/saving/legacy_h5_format.py,
- * layers/core/lambda_layer.py, export/tfsm_layer.py, utils/torch_utils.py, and tf_keras' generic_utils.py. Keras guards most
- * of it by safe_mode, which callers turn off and releases have had holes in (CVE-2024-3660, CVE-2025-1550, CVE-2025-8747). */
+ * layers/core/lambda_layer.py, export/tfsm_layer.py, utils/torch_utils.py, and tf_keras' generic_utils.py. Keras guards
+ * most of it by safe_mode, which callers turn off and releases have had holes in (CVE-2024-3660, CVE-2025-1550,
+ * CVE-2025-8747). */
 #define FORMAT "keras"
 
 #define NAME_SIZE 256u /* longest module, class or path kept; Python's longest dotted names are under 200 */
 
-enum key { KEY_OTHER, KEY_MODULE, KEY_CLASS, KEY_CONFIG, KEY_KIND, KEY_VOCABULARY, KEY_PROTO, KEY_PATH, KEY_REGISTERED };
+enum key {
+    KEY_OTHER, KEY_MODULE, KEY_CLASS, KEY_CONFIG, KEY_KIND, KEY_VOCABULARY, KEY_PROTO, KEY_PATH, KEY_REGISTERED
+};
 
 /* One open object. */
 struct object {
@@ -57,11 +60,12 @@ static void report(struct keras *keras, struct effect *effect)
 
 static void code_report(struct keras *keras, const char *token, uint64_t offset, const char *detail)
 {
-    struct effect effect = {.kind = EFFECT_CODE, .name = token, .offset = offset, .detail = detail, .argument_known = true};
+    struct effect effect = {
+        .kind = EFFECT_CODE, .name = token, .offset = offset, .detail = detail, .argument_known = true};
     report(keras, &effect);
 }
 
-/* --- Names ------------------------------------------------------------------------------------------------------------ */
+/* --- Names -------------------------------------------------------------------------------------------------------- */
 
 /* Is `module` `package` or inside it? Returns what follows, without the dot, or NULL. */
 static const char *module_within(const char *module, const char *package)
@@ -72,15 +76,16 @@ static const char *module_within(const char *module, const char *package)
     return module[length] == '\0' ? module + length : module[length] == '.' ? module + length + 1 : NULL;
 }
 
-/* Keras' own classes are layers, losses and the like, whatever arguments they get. Some of its packages do other things: fetch
- * files, load models, run code (CVE-2025-8747 went by keras.utils.get_file). */
+/* Keras' own classes are layers, losses and the like, whatever arguments they get. Some of its packages do other
+ * things: fetch files, load models, run code (CVE-2025-8747 went by keras.utils.get_file). */
 static bool keras_owns(const char *module, const char *name)
 {
-    static const char *const packages[] = {"keras", "tf_keras", "tensorflow.keras", "tensorflow.python.keras", "keras_core",
-                                           "keras_hub", "keras_nlp", "keras_cv"};
-    static const char *const others[] = {"utils", "saving", "config", "export", "datasets", "preprocessing", "callbacks",
-                                         "legacy", "backend", "tools"};
-    static const char *const loaders[] = {"load_model", "load_weights", "model_from_json", "model_from_config", "clone_model"};
+    static const char *const packages[] = {"keras",      "tf_keras",  "tensorflow.keras", "tensorflow.python.keras",
+                                           "keras_core", "keras_hub", "keras_nlp",        "keras_cv"};
+    static const char *const others[] = {"utils",         "saving",    "config", "export",  "datasets",
+                                         "preprocessing", "callbacks", "legacy", "backend", "tools"};
+    static const char *const loaders[] = {"load_model", "load_weights", "model_from_json", "model_from_config",
+                                          "clone_model"};
     const char *inside = NULL;
     for (size_t i = 0; i < sizeof packages / sizeof *packages && !inside; i++)
         inside = module_within(module, packages[i]);
@@ -130,13 +135,16 @@ static void object_judge(struct keras *keras, const struct object *object)
     else if (strcmp(class, "TorchModuleWrapper") == 0)
         code_report(keras, "keras-torch-module", object->offset, "a layer that unpickles a PyTorch module");
     if (strcmp(class, "TFSMLayer") == 0) {
-        struct effect effect = {.kind = EFFECT_DEPEND, .name = object->path, .how = DEPEND_DECLARED, .offset = object->offset};
+        struct effect effect = {
+            .kind = EFFECT_DEPEND, .name = object->path, .how = DEPEND_DECLARED, .offset = object->offset};
         code_report(keras, "keras-tfsm-layer", object->offset, "a layer that loads and runs a SavedModel");
         if (object->path[0] != '\0')
             report(keras, &effect);
     }
-    /* Keras writes none for its own; its newest releases refuse one, older ones take whatever the program registered under it. */
-    if (object->registered[0] != '\0' && module_within(object->module, "keras") && strcmp(object->registered, object->class) != 0) {
+    /* Keras writes none for its own; its newest releases refuse one, older ones take whatever the program registered
+     * under it. */
+    if (object->registered[0] != '\0' && module_within(object->module, "keras") &&
+        strcmp(object->registered, object->class) != 0) {
         struct effect effect = {.kind = EFFECT_MALFORMED, .name = "keras-registered-name", .offset = object->offset,
                                 .detail = "a class of Keras' own that is registered under another name"};
         report(keras, &effect);
@@ -144,7 +152,7 @@ static void object_judge(struct keras *keras, const struct object *object)
     name_judge(keras, object);
 }
 
-/* --- A pickled PyTorch module ----------------------------------------------------------------------------------------- */
+/* --- A pickled PyTorch module ------------------------------------------------------------------------------------- */
 
 static int base64_value(char c)
 {
@@ -194,7 +202,8 @@ static void pickled_begin(struct keras *keras)
     else if (keras->json.reader.end - keras->json.offset < size)
         size = (size_t)(keras->json.reader.end - keras->json.offset);
     keras->mark = arena_mark(keras->scan->arena);
-    *pickled = (struct pickled){.bytes = arena_take(keras->scan->arena, size), .size = size, .offset = keras->json.offset};
+    *pickled =
+        (struct pickled){.bytes = arena_take(keras->scan->arena, size), .size = size, .offset = keras->json.offset};
     pickled->open = pickled->bytes != NULL;
     if (!pickled->open)
         scan_failed(keras->scan, SCAN_MEMORY, 0);
@@ -221,7 +230,7 @@ static void pickled_end(struct keras *keras)
     arena_release(keras->scan->arena, keras->mark);
 }
 
-/* --- The walk --------------------------------------------------------------------------------------------------------- */
+/* --- The walk ----------------------------------------------------------------------------------------------------- */
 
 static enum key key_find(const struct json *json)
 {
@@ -387,7 +396,9 @@ static unsigned keras_bid(const struct bid_view *view)
     if (!bytes_hold(head, length, "\"class_name\"") || !bytes_hold(head, length, "\"config\""))
         return 0;
     /* The version stands at the end, which a wide text does not show. */
-    return bytes_hold(head, length, "keras") || head == narrow || bytes_hold(view->tail, view->tail_length, "keras") ? 32 : 0;
+    return bytes_hold(head, length, "keras") || head == narrow || bytes_hold(view->tail, view->tail_length, "keras")
+               ? 32
+               : 0;
 }
 
 const struct format format_keras = {FORMAT, keras_bid, keras_scan};

@@ -1,8 +1,8 @@
-/* LightGBM's models: text with trees, and behind them the parameters they were trained with. What those name is used again only
- * when training goes on from the model, and said for the record.
+/* LightGBM's models: text with trees, and behind them the parameters they were trained with. What those name is used
+ * again only when training goes on from the model, and said for the record.
  *
- * Facts: LightGBM's src/boosting/gbdt_model_text.cpp (the first lines; "tree_sizes=" counts the bytes of each tree behind the
- * blank line that ends the header) and docs/Parameters.rst. */
+ * Facts: LightGBM's src/boosting/gbdt_model_text.cpp (the first lines; "tree_sizes=" counts the bytes of each tree
+ * behind the blank line that ends the header) and docs/Parameters.rst. */
 #include "bytes.h"
 #include "reader.h"
 
@@ -39,7 +39,8 @@ static void parameter_read(struct scan *scan, const unsigned char *line, size_t 
     char value[LINE_MAX];
     for (size_t i = 0; i < sizeof places / sizeof *places; i++) {
         size_t key = strlen(places[i].key);
-        if (length < key + 5 || line[0] != '[' || memcmp(line + 1, places[i].key, key) != 0 || memcmp(line + 1 + key, ": ", 2) != 0)
+        if (length < key + 5 || line[0] != '[' || memcmp(line + 1, places[i].key, key) != 0 ||
+            memcmp(line + 1 + key, ": ", 2) != 0)
             continue;
         size_t start = key + 3, kept = length - start - 1;
         if (line[length - 1] != ']' || kept >= sizeof value)

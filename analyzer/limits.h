@@ -10,10 +10,11 @@
 #define LIMIT_NAME 1024
 /* Zip in gzip in pickle in ...: real models nest 3 deep (tar.gz holding a zip holding a pickle). */
 #define LIMIT_NESTING 8
-/* Bytes decompressed in one scan, all members together. Of a step the larger of what goes in and what comes out counts. */
+/* Bytes decompressed in one scan, all members together. Of a step the larger of what goes in and what comes
+ * out counts. */
 #define LIMIT_UNPACKED (1ull << 30)
-/* Memory of decompressors that is really used: as much of their windows as was unpacked into them. xz -9 has a window of
- * 64 MB, zstd --ultra -22 one of 128 MB; going back takes a second decompressor. */
+/* Memory of decompressors that is really used: as much of their windows as was unpacked into them. xz -9 has a window
+ * of 64 MB, zstd --ultra -22 one of 128 MB; going back takes a second decompressor. */
 #define LIMIT_UNPACK_MEMORY (160u << 20)
 /* The window through which a source is read. */
 #define LIMIT_WINDOW (64u << 10)
@@ -27,7 +28,8 @@
 #define LIMIT_PICKLE_ENTRIES (64u << 20)
 /* Entries of a memo whose indexes leave gaps; picklers count up from 0, so these are somebody's hand. */
 #define LIMIT_PICKLE_SPARSE (64u << 10)
-/* Items kept of one tuple. Argument tuples hold a handful; of longer ones the rest counts as handed to whatever is called. */
+/* Items kept of one tuple. Argument tuples hold a handful; of longer ones the rest counts as handed to whatever is
+ * called. */
 #define LIMIT_PICKLE_TUPLE 1024u
 /* Items kept of one list or dict for display; state dicts of reducers that matter here hold six pairs. */
 #define LIMIT_PICKLE_SAMPLE 32u
@@ -42,16 +44,17 @@
 #define LIMIT_PICKLE_STEPS 4096u
 /* Pickled bytes handed to calls and found to be models themselves, in one stream. */
 #define LIMIT_PICKLE_NESTED (64u << 10)
-/* Other bytes behind a pickle that are searched for a further one; it takes a second or less. Behind what may well be text,
- * as it only began like a pickle, a thousandth of that. */
+/* Other bytes behind a pickle that are searched for a further one; it takes a second or less. Behind what may well be
+ * text, as it only began like a pickle, a thousandth of that. */
 #define LIMIT_PICKLE_GAP (1u << 30)
 #define LIMIT_PICKLE_GAP_TEXT (1u << 20)
-/* Opcodes executed, all in all, of what began like a pickle among other bytes and proved to be none. Of random bytes few
- * begin so, and those end after a handful. */
+/* Opcodes executed, all in all, of what began like a pickle among other bytes and proved to be none. Of random bytes
+ * few begin so, and those end after a handful. */
 #define LIMIT_PICKLE_DOUBTS (16u << 20)
 /* Members of one archive; the largest sharded torch checkpoints have some 10,000 storages. */
 #define LIMIT_MEMBERS 1000000u
-/* The header of one .npy: numpy reads 10,000 bytes unless told to trust the file; a type with 10,000 fields takes 400 KB. */
+/* The header of one .npy: numpy reads 10,000 bytes unless told to trust the file; a type with 10,000 fields takes 400
+ * KB. */
 #define LIMIT_NPY_HEADER (1u << 20)
 /* JSON nesting; Python's json module raises RecursionError near 1000. */
 #define LIMIT_JSON_DEPTH 1000u
@@ -78,9 +81,11 @@
 #define LIMIT_PROTOBUF_FIELDS (32u << 20)
 /* Messages within messages; protobuf's parsers refuse more. */
 #define LIMIT_PROTOBUF_DEPTH 100u
-/* Functions that an ONNX file defines, and operators from other domains that are told apart; exporters write hundreds. */
+/* Functions that an ONNX file defines, and operators from other domains that are told apart; exporters
+ * write hundreds. */
 #define LIMIT_ONNX_NAMES 8192u
-/* Object headers of an HDF5 file that are visited. Keras writes some per layer; the largest collections of data hold more. */
+/* Object headers of an HDF5 file that are visited. Keras writes some per layer; the largest collections of data hold
+ * more. */
 #define LIMIT_HDF5_OBJECTS (1u << 17)
 /* Headers, nodes, links and attributes of an HDF5 file, each of which costs a read. */
 #define LIMIT_HDF5_STEPS (4u << 20)

@@ -1,5 +1,6 @@
-/* Configs among the members of an archive, such as a .nemo's model_config.yaml: they are judged where they lie in one folder
- * with a member that is a model, as files on disk are. What that is shows only when the archive has been walked through. */
+/* Configs among the members of an archive, such as a .nemo's model_config.yaml: they are judged where they lie in one
+ * folder with a member that is a model, as files on disk are. What that is shows only when the archive has been walked
+ * through. */
 #ifndef GUARD_MEMBER_CONFIGS_H
 #define GUARD_MEMBER_CONFIGS_H
 
@@ -20,8 +21,8 @@ struct member_configs {
     unsigned config_count, folder_count;
 };
 
-/* Takes note of a member; `model`: something in it bid. The name is copied to the arena, below whatever mark the caller sets
- * afterwards. */
+/* Takes note of a member; `model`: something in it bid. The name is copied to the arena, below whatever mark the caller
+ * sets afterwards. */
 void member_configs_see(struct member_configs *configs, struct scan *scan, const char *name, bool model, uint64_t place,
                         uint64_t size);
 

@@ -1,4 +1,5 @@
-/* A set of names, kept as hashes. Equal hashes of different names would be an error once in 2^32 files with 2^16 names. */
+/* A set of names, kept as hashes. Equal hashes of different names would be an error once in 2^32 files with
+ * 2^16 names. */
 #ifndef GUARD_NAME_SET_H
 #define GUARD_NAME_SET_H
 

@@ -10,7 +10,8 @@ static uint32_t load_be(const unsigned char *bytes)
     return (uint32_t)bytes[0] << 24 | (uint32_t)bytes[1] << 16 | (uint32_t)bytes[2] << 8 | bytes[3];
 }
 
-/* Facts: elf(5); Microsoft's PE format; Apple's <mach-o/loader.h> and <mach-o/fat.h>; Cosmopolitan's ape/specification.md. */
+/* Facts: elf(5); Microsoft's PE format; Apple's <mach-o/loader.h> and <mach-o/fat.h>; Cosmopolitan's
+ * ape/specification.md. */
 bool native_begins(const unsigned char *head, size_t length)
 {
     if (length < 64)
@@ -26,7 +27,8 @@ bool native_begins(const unsigned char *head, size_t length)
     uint32_t magic = load_be(head);
     if (magic == 0xfeedface || magic == 0xfeedfacf || magic == 0xcefaedfe || magic == 0xcffaedfe)
         return true;
-    /* Java's classes begin with the same four bytes; there a version follows that is larger than any number of parts. */
+    /* Java's classes begin with the same four bytes; there a version follows that is larger than any number
+     * of parts. */
     return (magic == 0xcafebabe || magic == 0xcafebabf) && load_be(head + 4) >= 1 && load_be(head + 4) <= 30;
 }
 
@@ -45,7 +47,8 @@ static unsigned llamafile_bid(const struct bid_view *view)
 static bool llamafile_run(struct scan *scan, const struct source *source)
 {
     const struct scan_result *result = scan->result;
-    struct effect effect = {.kind = EFFECT_CODE, .name = "llamafile", .detail = "it runs when it is started, and not when it is read"};
+    struct effect effect = {
+        .kind = EFFECT_CODE, .name = "llamafile", .detail = "it runs when it is started, and not when it is read"};
     bool model = false;
     (void)source;
     for (size_t i = 0; i < result->format_count; i++)

@@ -1,4 +1,5 @@
-/* numpy's .npy: a magic, a header that is a Python dict literal, then raw elements, or a pickle if the type holds objects.
+/* numpy's .npy: a magic, a header that is a Python dict literal, then raw elements, or a pickle if the type holds
+ * objects.
  *
  * Facts: numpy/lib/format.py (read_magic, _read_array_header, descr_to_dtype, read_array). */
 #include "npy_header.h"
@@ -85,8 +86,8 @@ static bool npy_run(struct scan *scan, const struct source *source)
     unsigned char magic[6];
     uint64_t start = 0;
     scan_is(scan, "npy");
-    /* Several arrays, or an array and a pickle, can follow each other: whoever wrote them with one file object reads them
-     * back the same way. */
+    /* Several arrays, or an array and a pickle, can follow each other: whoever wrote them with one file object reads
+     * them back the same way. */
     do {
         struct arena_mark mark = arena_mark(scan->arena);
         start = array_scan(scan, source, start);

@@ -1,9 +1,10 @@
 /* ONNX: which files its tensors are read from, and which operators come from nowhere that is known.
  *
- * Facts: onnx.proto (field numbers), onnx/external_data_helper.py and onnxruntime's tensorprotoutils.cc: external data are
- * opened at "location", relative to the model; absolute paths and "..", refused by newer releases, read any file. An operator of
- * a domain that neither ONNX nor onnxruntime owns, and that the file does not define as a function, is native code which the
- * program has to register. Protobuf has no magic number: a file bids when all of its head reads as ModelProto does. */
+ * Facts: onnx.proto (field numbers), onnx/external_data_helper.py and onnxruntime's tensorprotoutils.cc: external data
+ * are opened at "location", relative to the model; absolute paths and "..", refused by newer releases, read any file.
+ * An operator of a domain that neither ONNX nor onnxruntime owns, and that the file does not define as a function, is
+ * native code which the program has to register. Protobuf has no magic number: a file bids when all of its head reads
+ * as ModelProto does. */
 #include "bytes.h"
 #include "name_set.h"
 #include "protobuf.h"
@@ -13,8 +14,8 @@
 #define FORMAT "onnx"
 
 enum onnx_id {
-    ID_NONE, ID_IR_VERSION, ID_OPSET, ID_GRAPH, ID_FUNCTION, ID_FUNCTION_NAME, ID_FUNCTION_DOMAIN, ID_NODE, ID_NODE_TYPE,
-    ID_NODE_DOMAIN, ID_EXTERNAL, ID_EXTERNAL_KEY, ID_EXTERNAL_VALUE
+    ID_NONE, ID_IR_VERSION, ID_OPSET, ID_GRAPH, ID_FUNCTION, ID_FUNCTION_NAME, ID_FUNCTION_DOMAIN, ID_NODE,
+    ID_NODE_TYPE, ID_NODE_DOMAIN, ID_EXTERNAL, ID_EXTERNAL_KEY, ID_EXTERNAL_VALUE
 };
 
 #define MESSAGE(fields) {fields, sizeof(fields) / sizeof *(fields)}
@@ -79,7 +80,8 @@ static const struct protobuf_field model_fields[] = {
 };
 static const struct protobuf_message model_message = MESSAGE(model_fields);
 
-/* What is looked at first: whether it is a model at all, and its functions, which come after the graph that uses them. */
+/* What is looked at first: whether it is a model at all, and its functions, which come after the graph that
+ * uses them. */
 static const struct protobuf_field named_fields[] = {
     {1, ID_FUNCTION_NAME, WIRE_BYTES, NULL},
     {10, ID_FUNCTION_DOMAIN, WIRE_BYTES, NULL},
@@ -94,10 +96,12 @@ static const struct protobuf_field outline_fields[] = {
 };
 static const struct protobuf_message outline_message = MESSAGE(outline_fields);
 
-/* --- Bidding --------------------------------------------------------------------------------------------------------- */
+/* --- Bidding ------------------------------------------------------------------------------------------------------ */
 
-static const struct protobuf_shape node_shape = {1u << 5 | 1u << 9 | 1u << 10, 1u << 1 | 1u << 2 | 1u << 3 | 1u << 4 | 1u << 7 | 1u << 8, 0};
-static const struct protobuf_shape tensor_shape = {1u << 3 | 1u << 9 | 1u << 13 | 1u << 16, 1u << 8, 1u << 2 | 1u << 14};
+static const struct protobuf_shape node_shape = {1u << 5 | 1u << 9 | 1u << 10,
+                                                 1u << 1 | 1u << 2 | 1u << 3 | 1u << 4 | 1u << 7 | 1u << 8, 0};
+static const struct protobuf_shape tensor_shape = {1u << 3 | 1u << 9 | 1u << 13 | 1u << 16, 1u << 8,
+                                                   1u << 2 | 1u << 14};
 static const struct protobuf_shape value_shape = {1u << 2 | 1u << 4, 1u << 1, 0};
 static const struct protobuf_shape opset_shape = {0, 1u << 1, 1u << 2};
 
@@ -196,7 +200,7 @@ static unsigned onnx_bid(const struct bid_view *view)
     return evidence >= 24 && (graph || (version && text)) ? (unsigned)evidence : 0;
 }
 
-/* --- Names that were met --------------------------------------------------------------------------------------------- */
+/* --- Names that were met ------------------------------------------------------------------------------------------ */
 
 static uint64_t operator_hash(const char *domain, const char *name)
 {
@@ -204,7 +208,7 @@ static uint64_t operator_hash(const char *domain, const char *name)
     return name_hash(hash, name, strlen(name));
 }
 
-/* --- The walk -------------------------------------------------------------------------------------------------------- */
+/* --- The walk ----------------------------------------------------------------------------------------------------- */
 
 struct onnx {
     struct scan *scan;
@@ -212,9 +216,10 @@ struct onnx {
     struct protobuf protobuf;
     struct name_set functions, said; /* past the limit names are met as if for the first time */
     bool version, opset, graph;
+    /* The nodes that are open, whose fields may come behind a graph inside them. */
     struct operator {
         char domain[256], name[256]; /* their starts */
-    } operators[LIMIT_PROTOBUF_DEPTH + 1]; /* the nodes that are open, whose fields may come behind a graph inside them */
+    } operators[LIMIT_PROTOBUF_DEPTH + 1];
     unsigned open;
     char key[16], value[LIMIT_NAME + 8];               /* of the external_data entry at hand */
     bool value_cut;
@@ -249,8 +254,8 @@ static void node_judge(struct onnx *onnx)
     memcpy(text + length, "::", 2);
     memcpy(text + length + 2, operator->name, strlen(operator->name) + 1);
     struct argument argument = {.kind = ARGUMENT_STRING, .text = text};
-    struct effect effect = {.kind = EFFECT_CODE, .name = "onnx-custom-domain", .arguments = &argument, .argument_count = 1,
-                            .argument_known = true, .offset = onnx->protobuf.offset,
+    struct effect effect = {.kind = EFFECT_CODE, .name = "onnx-custom-domain", .arguments = &argument,
+                            .argument_count = 1, .argument_known = true, .offset = onnx->protobuf.offset,
                             .detail = "an operator that native code outside ONNX has to provide"};
     scan_report(onnx->scan, FORMAT, &effect);
 }
@@ -346,7 +351,8 @@ static void event_read(struct onnx *onnx, enum protobuf_event event)
     }
 }
 
-/* Walks the whole file. Returns the last event: PROTOBUF_FINISHED, PROTOBUF_FAILED, or another one when the scan stopped. */
+/* Walks the whole file. Returns the last event: PROTOBUF_FINISHED, PROTOBUF_FAILED, or another one when the scan
+ * stopped. */
 static enum protobuf_event walk(struct onnx *onnx, const struct protobuf_message *message)
 {
     enum protobuf_event event = PROTOBUF_FAILED;
@@ -371,9 +377,11 @@ static enum protobuf_event walk(struct onnx *onnx, const struct protobuf_message
 static void failure_say(const struct onnx *onnx)
 {
     if (onnx->protobuf.error == PROTOBUF_ERROR_LIMIT)
-        scan_opaque(onnx->scan, FORMAT, "onnx-size", onnx->protobuf.reader.position, "a graph too large to be inspected");
+        scan_opaque(onnx->scan, FORMAT, "onnx-size", onnx->protobuf.reader.position,
+                    "a graph too large to be inspected");
     else
-        scan_malformed(onnx->scan, FORMAT, "onnx-damaged", onnx->protobuf.reader.position, "no valid protobuf from here on");
+        scan_malformed(onnx->scan, FORMAT, "onnx-damaged", onnx->protobuf.reader.position,
+                       "no valid protobuf from here on");
 }
 
 static bool onnx_run(struct scan *scan, const struct source *source)

@@ -4,8 +4,8 @@
 
 #define VARINT_MAX 10u /* bytes */
 
-/* Takes a varint from the front of `size` bytes; returns its length, 0 when it is cut off or too long. Bits beyond 64 are
- * dropped, as parsers do. */
+/* Takes a varint from the front of `size` bytes; returns its length, 0 when it is cut off or too long. Bits beyond 64
+ * are dropped, as parsers do. */
 static size_t varint_load(const unsigned char *bytes, size_t size, uint64_t *value)
 {
     *value = 0;
@@ -90,15 +90,16 @@ int protobuf_evidence(const struct protobuf_shape *shape, const unsigned char *b
     return evidence;
 }
 
-bool protobuf_open(struct protobuf *protobuf, struct arena *arena, const struct source *source, uint64_t start, uint64_t end,
-                   const struct protobuf_message *message)
+bool protobuf_open(struct protobuf *protobuf, struct arena *arena, const struct source *source, uint64_t start,
+                   uint64_t end, const struct protobuf_message *message)
 {
     protobuf->depth = 0;
     protobuf->fields = 0;
     protobuf->error = PROTOBUF_ERROR_NONE;
     if (!reader_open(&protobuf->reader, arena, source, start, end))
         return false;
-    /* Between what is of interest lie tensors that are skipped; a whole window behind each would be read for nothing. */
+    /* Between what is of interest lie tensors that are skipped; a whole window behind each would be read
+     * for nothing. */
     if (protobuf->reader.window_size > 2 * LIMIT_HISTORY)
         protobuf->reader.window_size = 2 * LIMIT_HISTORY;
     protobuf->levels[0] = (struct protobuf_level){.message = message, .start = start, .end = protobuf->reader.end};
@@ -177,7 +178,8 @@ static enum protobuf_event bytes_read(struct protobuf *protobuf, uint64_t end)
     }
     if (field)
         return text_read(protobuf);
-    return reader_skip(&protobuf->reader, protobuf->length) ? PROTOBUF_FINISHED : fail(protobuf, PROTOBUF_ERROR_DAMAGED);
+    return reader_skip(&protobuf->reader, protobuf->length) ? PROTOBUF_FINISHED
+                                                            : fail(protobuf, PROTOBUF_ERROR_DAMAGED);
 }
 
 /* Reads one field. PROTOBUF_FINISHED: it was of no interest. */
@@ -198,7 +200,8 @@ static enum protobuf_event field_read(struct protobuf *protobuf, const struct pr
     case WIRE_BYTES:
         return bytes_read(protobuf, end);
     case WIRE_GROUP:
-        if (!level_push(protobuf, (struct protobuf_level){.end = end, .start = protobuf->reader.position, .group = number}))
+        if (!level_push(protobuf,
+                        (struct protobuf_level){.end = end, .start = protobuf->reader.position, .group = number}))
             return fail(protobuf, PROTOBUF_ERROR_DAMAGED);
         return PROTOBUF_FINISHED;
     case WIRE_GROUP_END:

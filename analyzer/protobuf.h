@@ -1,8 +1,9 @@
 /* A walk through a protobuf message, as its parsers do it: streaming, bounded, without recursion.
  *
- * Facts: protobuf's "Encoding" page, and google/protobuf/io/coded_stream.h for its limits. What is of interest is described by
- * tables; everything else is skipped, by its length and unread. As in every parser a field that comes with another wire type
- * than the message says is unknown, a message that comes twice is merged (so both are walked), and groups are passed over. */
+ * Facts: protobuf's "Encoding" page, and google/protobuf/io/coded_stream.h for its limits. What is of interest is
+ * described by tables; everything else is skipped, by its length and unread. As in every parser a field that comes with
+ * another wire type than the message says is unknown, a message that comes twice is merged (so both are walked), and
+ * groups are passed over. */
 #ifndef GUARD_PROTOBUF_H
 #define GUARD_PROTOBUF_H
 
@@ -68,8 +69,8 @@ struct protobuf {
 };
 
 /* Starts walking [start, end) of `source` as a `message`. False: no memory. */
-bool protobuf_open(struct protobuf *protobuf, struct arena *arena, const struct source *source, uint64_t start, uint64_t end,
-                   const struct protobuf_message *message);
+bool protobuf_open(struct protobuf *protobuf, struct arena *arena, const struct source *source, uint64_t start,
+                   uint64_t end, const struct protobuf_message *message);
 enum protobuf_event protobuf_next(struct protobuf *protobuf);
 
 /* One field in plain memory, for bids. `length` may run past `size`. */
@@ -88,8 +89,8 @@ struct protobuf_shape {
     uint32_t messages, texts, numbers;
 };
 
-/* Bits of evidence that a message of `length` bytes, of which the first `size` are at `bytes`, is of `shape`; -1 when it is
- * not. Fields of which the shape says nothing (documentation, packed numbers) are no evidence. */
+/* Bits of evidence that a message of `length` bytes, of which the first `size` are at `bytes`, is of `shape`; -1 when
+ * it is not. Fields of which the shape says nothing (documentation, packed numbers) are no evidence. */
 int protobuf_evidence(const struct protobuf_shape *shape, const unsigned char *bytes, size_t size, uint64_t length);
 
 /* Is [bytes, bytes+length) what a name consists of: printable, UTF-8 passing as it is? */

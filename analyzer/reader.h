@@ -22,13 +22,15 @@ bool reader_open(struct reader *reader, struct arena *arena, const struct source
  * NULL) receives how many there are. */
 const unsigned char *reader_peek(struct reader *reader, size_t want, size_t *got);
 
-/* As many bytes as there are up to `want` (<= LIMIT_PEEK): fewer only at the end. NULL when there is none, or on error. */
+/* As many bytes as there are up to `want` (<= LIMIT_PEEK): fewer only at the end. NULL when there is none, or
+ * on error. */
 const unsigned char *reader_rest(struct reader *reader, size_t want, size_t *got);
 
 /* Bytes of the source that were read lately and are still buffered: [offset, offset + length), or NULL. */
 const unsigned char *reader_recent(const struct reader *reader, uint64_t offset, size_t length);
 
-/* Moves by `length`, which may pass what is buffered (those bytes are never read). False: past the end; then unmoved. */
+/* Moves by `length`, which may pass what is buffered (those bytes are never read). False: past the end;
+ * then unmoved. */
 bool reader_skip(struct reader *reader, uint64_t length);
 
 /* Take and move. False at the end or on error, then unmoved. */
@@ -42,7 +44,8 @@ bool reader_bytes(struct reader *reader, void *buffer, size_t length);
  * unmoved, when there is no newline before the end or within `limit` (<= LIMIT_PEEK) bytes. */
 bool reader_line(struct reader *reader, size_t limit, const unsigned char **line, size_t *length);
 
-/* Moves behind the next '\n', however far. `length` receives the bytes before it. False, and unmoved, when there is none. */
+/* Moves behind the next '\n', however far. `length` receives the bytes before it. False, and unmoved, when there is
+ * none. */
 bool reader_skip_line(struct reader *reader, uint64_t *length);
 
 static inline uint16_t load_le16(const unsigned char bytes[2]) { return (uint16_t)(bytes[0] | bytes[1] << 8); }

@@ -1,8 +1,8 @@
 /* Safetensors: no code, and no tensors read; but the header must mean the same to every reader.
  *
- * Facts: the safetensors README ("Format") and its Rust library: 8 bytes with the header's length, at most 100 MB, then a JSON
- * object padded with spaces, then raw tensors which cover the rest without overlap or hole. The library checks all of it;
- * others (numpy.memmap recipes, ports to other languages) do not. */
+ * Facts: the safetensors README ("Format") and its Rust library: 8 bytes with the header's length, at most 100 MB, then
+ * a JSON object padded with spaces, then raw tensors which cover the rest without overlap or hole. The library checks
+ * all of it; others (numpy.memmap recipes, ports to other languages) do not. */
 #include "bytes.h"
 #include "json.h"
 #include "name_set.h"
@@ -50,13 +50,14 @@ static bool header_begins(const unsigned char *head, size_t length, uint64_t siz
 /* A header that says what only safetensors say, though its length is too large, or larger than the file. */
 static bool header_broken(const unsigned char *head, size_t length)
 {
-    return length > 64 && head[8] == '{' && head[9] == '"' && head[7] == 0 && bytes_hold(head + 8, length - 8, "\"data_offsets\":[") &&
-           bytes_hold(head + 8, length - 8, "\"dtype\":\"");
+    return length > 64 && head[8] == '{' && head[9] == '"' && head[7] == 0 &&
+           bytes_hold(head + 8, length - 8, "\"data_offsets\":[") && bytes_hold(head + 8, length - 8, "\"dtype\":\"");
 }
 
 static unsigned safetensors_bid(const struct bid_view *view)
 {
-    return header_begins(view->head, view->head_length, view->size) || header_broken(view->head, view->head_length) ? 40 : 0;
+    return header_begins(view->head, view->head_length, view->size) || header_broken(view->head, view->head_length) ? 40
+                                                                                                                    : 0;
 }
 
 /* One thing is said of a header: the rest follows from it. */
@@ -73,9 +74,9 @@ static unsigned dtype_bits(const char *name)
         const char *name;
         unsigned bits;
     } types[] = {
-        {"BOOL", 8}, {"U8", 8}, {"I8", 8}, {"F8_E5M2", 8}, {"F8_E4M3", 8}, {"F8_E8M0", 8}, {"I16", 16}, {"U16", 16}, {"F16", 16},
-        {"BF16", 16}, {"I32", 32}, {"U32", 32}, {"F32", 32}, {"C64", 64}, {"F64", 64}, {"I64", 64}, {"U64", 64}, {"F4", 4},
-        {"F6_E2M3", 6}, {"F6_E3M2", 6},
+        {"BOOL", 8}, {"U8", 8},   {"I8", 8},    {"F8_E5M2", 8}, {"F8_E4M3", 8}, {"F8_E8M0", 8}, {"I16", 16},
+        {"U16", 16}, {"F16", 16}, {"BF16", 16}, {"I32", 32},    {"U32", 32},    {"F32", 32},    {"C64", 64},
+        {"F64", 64}, {"I64", 64}, {"U64", 64},  {"F4", 4},      {"F6_E2M3", 6}, {"F6_E3M2", 6},
     };
     for (size_t i = 0; i < sizeof types / sizeof *types; i++)
         if (strcmp(name, types[i].name) == 0)
@@ -92,9 +93,9 @@ static uint64_t mixed(uint64_t value, unsigned which)
     return value ^ value >> 31;
 }
 
-/* The tensors cover [0, length) exactly when each begins where another ends, but for the first; whatever their order. Because
- * none ends before it begins, it is enough that beginnings and `length` are the same numbers as ends and 0, each as often:
- * their hashes then have the same sum, which takes no memory. */
+/* The tensors cover [0, length) exactly when each begins where another ends, but for the first; whatever their order.
+ * Because none ends before it begins, it is enough that beginnings and `length` are the same numbers as ends and 0,
+ * each as often: their hashes then have the same sum, which takes no memory. */
 static void tensor_end(struct header *header)
 {
     struct tensor *tensor = &header->tensor;

@@ -16,8 +16,8 @@ static const struct format *const formats[] = {
 #define FORMAT_COUNT (sizeof formats / sizeof formats[0])
 #define FORMAT_ZIP 1u /* its bit */
 
-/* What a config may begin with is text: the first bytes hold no control characters but white space. JSON and YAML may also
- * be wide, which a mark or a zero beside the first character tells. */
+/* What a config may begin with is text: the first bytes hold no control characters but white space. JSON and YAML may
+ * also be wide, which a mark or a zero beside the first character tells. */
 static bool text_begins(const unsigned char *head, size_t length)
 {
     size_t i;
@@ -248,7 +248,8 @@ bool scan_nested(struct scan *scan, const struct source *source, const char *mem
         if (scan->depth + 1 >= LIMIT_NESTING) {
             any = true;
             if (model)
-                scan_opaque(scan, "nested", "nesting-limit", 0, "archives or pickles nested deeper than any real model");
+                scan_opaque(scan, "nested", "nesting-limit", 0,
+                            "archives or pickles nested deeper than any real model");
         } else {
             scan->depth++;
             any = bids_run(scan, source, bids);

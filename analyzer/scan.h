@@ -19,7 +19,8 @@ struct scan_memory {
 /* What the receiver of an effect answers. */
 enum scan_answer {
     SCAN_GO_ON,
-    SCAN_SETTLED, /* more effects of this kind for this name need not be reported in this scan, whatever their arguments */
+    SCAN_SETTLED, /* more effects of this kind for this name need not be reported in this scan, whatever their
+                     arguments */
     SCAN_STOP     /* the verdict stands; end the scan */
 };
 typedef enum scan_answer (*scan_sink)(void *context, const struct effect *effect);
@@ -29,8 +30,8 @@ struct scan_request {
     const char *path;   /* for config files, whose meaning hangs on their name ("adapter_config.json"); NULL if unknown.
                            Never decides whether a pickle or container is one. */
     bool in_model_root; /* the file lies in a hub cache or a folder that holds weights; configs are only judged there */
-    bool beside; /* the file lies beside weights and nothing is running: say what of it is code (beside.h). In a running program
-                    code is judged when it is executed, and reading it costs nothing more */
+    bool beside; /* the file lies beside weights and nothing is running: say what of it is code (beside.h). In a running
+                    program code is judged when it is executed, and reading it costs nothing more */
     bool thorough;      /* at rest, where time matters less: look further into files that do not bid at first sight */
     struct scan_memory memory;
     scan_sink sink;
@@ -60,10 +61,12 @@ void scan_run(const struct scan_request *request, struct scan_result *result);
  * root, which costs system calls, while most text that a program opens is none. */
 bool scan_config_name(const char *path);
 
-/* The same, when it also begins with these bytes: a README.md is a config by its front matter alone, and most have none. */
+/* The same, when it also begins with these bytes: a README.md is a config by its front matter alone, and most have
+ * none. */
 bool scan_config_begins(const char *path, const unsigned char *head, size_t length);
 
-/* Could a file that begins so and lies at `path` be code beside a model? Only then is it worth asking what lies beside it. */
+/* Could a file that begins so and lies at `path` be code beside a model? Only then is it worth asking what lies beside
+ * it. */
 bool scan_beside(const unsigned char *head, size_t head_length, const char *path);
 
 /* The fast path. Could these bytes be in scope? `head` is the file's first bytes (SCAN_HEAD where it has as many),

@@ -1,5 +1,5 @@
-/* 7z is not looked into: no loader reads it, and models in it are unpacked by hand or by a program's own code. Said is so where
- * its name makes it a model (malware was published as a "checkpoint" of this form), or what it lies in. */
+/* 7z is not looked into: no loader reads it, and models in it are unpacked by hand or by a program's own code. Said is
+ * so where its name makes it a model (malware was published as a "checkpoint" of this form), or what it lies in. */
 #include "format.h"
 
 #include <string.h>
@@ -26,7 +26,8 @@ static bool run(struct scan *scan, const struct source *source)
 {
     const struct scan_request *request = scan->request;
     (void)source;
-    if (!scan->model && !request->in_model_root && !request->beside && !named_as_model(scan->member ? scan->member : request->path))
+    if (!scan->model && !request->in_model_root && !request->beside &&
+        !named_as_model(scan->member ? scan->member : request->path))
         return false;
     scan_is(scan, "7z");
     scan_opaque(scan, "7z", "7z", 0, "a 7z archive in place of a model");

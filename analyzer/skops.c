@@ -1,10 +1,10 @@
-/* skops: scikit-learn models as a zip of arrays and a schema.json that names every class. The schema is what is read here,
- * wherever it stands.
+/* skops: scikit-learn models as a zip of arrays and a schema.json that names every class. The schema is what is read
+ * here, wherever it stands.
  *
- * Facts: skops/io/_general.py, _numpy.py, _sklearn.py: each node is an object with "__class__", "__module__" and "__loader__".
- * ObjectNode makes an instance without calling the class; FunctionNode and TypeNode hand out the function or class itself;
- * JsonNode is data; all others call what they name, lists and dictionaries included. skops asks before it does so, and callers
- * can answer yes to everything. */
+ * Facts: skops/io/_general.py, _numpy.py, _sklearn.py: each node is an object with "__class__", "__module__" and
+ * "__loader__". ObjectNode makes an instance without calling the class; FunctionNode and TypeNode hand out the function
+ * or class itself; JsonNode is data; all others call what they name, lists and dictionaries included. skops asks before
+ * it does so, and callers can answer yes to everything. */
 #include "bytes.h"
 #include "json.h"
 
@@ -36,7 +36,8 @@ static void node_judge(struct skops *skops, const struct node *node)
     if (length == 0 || node->class[0] == '\0' || node->loader[0] == '\0' || strcmp(node->loader, "JsonNode") == 0)
         return;
     /* What numpy reads is such an array already; other classes are called with it. */
-    if (strcmp(node->loader, "NdArrayNode") == 0 && strcmp(node->module, "numpy") == 0 && strcmp(node->class, "ndarray") == 0)
+    if (strcmp(node->loader, "NdArrayNode") == 0 && strcmp(node->module, "numpy") == 0 &&
+        strcmp(node->class, "ndarray") == 0)
         return;
     if (strcmp(node->loader, "ObjectNode") == 0)
         effect.kind = EFFECT_CREATE;

@@ -25,7 +25,8 @@ struct source_memory {
 };
 struct source source_from_memory(struct source_memory *memory);
 
-/* A source over bytes [start, start+length) of `whole`; both structs must outlive it. The range is clipped to `whole`. */
+/* A source over bytes [start, start+length) of `whole`; both structs must outlive it. The range is clipped
+ * to `whole`. */
 struct source_slice {
     const struct source *whole;
     uint64_t start;

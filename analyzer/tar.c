@@ -14,8 +14,9 @@ static unsigned tar_bid(const struct bid_view *view)
  * inflating 256 MB takes a second; packed models begin with their configs and weights. */
 #define SILENT_MAX (256u << 20)
 
-/* The legacy PyTorch tar: members "storages" and "tensors" hold several pickles with raw tensors in between, whose lengths
- * depend on what the pickles say; torch.load unpickles all of them, storages first, which therefore is enough to run. */
+/* The legacy PyTorch tar: members "storages" and "tensors" hold several pickles with raw tensors in between, whose
+ * lengths depend on what the pickles say; torch.load unpickles all of them, storages first, which therefore is enough
+ * to run. */
 struct torch_tar {
     bool pickled, storages, tensors, pickle;
 };
@@ -81,7 +82,8 @@ static bool tar_run(struct scan *scan, const struct source *source)
     scan_is_around(scan, "tar", outside);
     configs_run(scan, source, &configs);
     if (old_torch)
-        scan_opaque(scan, "torch-tar", "torch-legacy-tar", 0, "pickles lie between raw tensors and are not all inspected");
+        scan_opaque(scan, "torch-tar", "torch-legacy-tar", 0,
+                    "pickles lie between raw tensors and are not all inspected");
     if (walk.seen >= LIMIT_MEMBERS)
         scan_opaque(scan, "tar", "tar-members", walk.offset, "more members than are inspected");
     if (walk.damaged)

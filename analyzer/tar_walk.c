@@ -85,7 +85,8 @@ static void pax_record(struct tar_walk *walk, const unsigned char *key, const un
     } else if (stop - key > 5 && memcmp(key, "size=", 5) == 0) {
         uint64_t value = 0;
         for (key += 5; key < stop && *key >= '0' && *key <= '9'; key++)
-            if (__builtin_mul_overflow(value, 10u, &value) || __builtin_add_overflow(value, (unsigned)(*key - '0'), &value))
+            if (__builtin_mul_overflow(value, 10u, &value) ||
+                __builtin_add_overflow(value, (unsigned)(*key - '0'), &value))
                 return;
         walk->size = value;
         walk->size_given = key == stop;
@@ -108,8 +109,8 @@ static void pax_read(struct tar_walk *walk, const unsigned char *text, size_t le
     }
 }
 
-/* A header that describes the next member: GNU's long name ('L'), pax ('x'; 'g' for all that follow, where a path or size
- * makes no sense and tarfile still takes it: it is treated as one for the next). */
+/* A header that describes the next member: GNU's long name ('L'), pax ('x'; 'g' for all that follow, where a path or
+ * size makes no sense and tarfile still takes it: it is treated as one for the next). */
 static bool describe(struct tar_walk *walk, unsigned char type, uint64_t data, uint64_t size)
 {
     struct arena_mark mark = arena_mark(walk->scan->arena);

@@ -151,13 +151,14 @@ static const char *string_step(struct template_scan *scan, char c)
         found = underscore_hidden(scan);
     if (!found && c == 'c' && scan->last == '%' && scan->string_length == 2)
         found = "%c"; /* characters made of numbers */
-    if (!found && c == '}' && scan->recent[sizeof(scan->recent) - 2] == 'c' && scan->recent[sizeof(scan->recent) - 3] == ':')
+    if (!found && c == '}' && scan->recent[sizeof(scan->recent) - 2] == 'c' &&
+        scan->recent[sizeof(scan->recent) - 3] == ':')
         found = ":c}";
     return found;
 }
 
-/* What opens or closes expressions and strings. Returns the byte that the next one is to be seen behind: one that has closed
- * something closes nothing else together with the next. */
+/* What opens or closes expressions and strings. Returns the byte that the next one is to be seen behind: one that has
+ * closed something closes nothing else together with the next. */
 static char mode_step(struct template_scan *scan, char c)
 {
     char end = scan->mode == MODE_STATEMENT ? '%' : scan->mode == MODE_COMMENT ? '#' : '}';

@@ -1,4 +1,5 @@
-/* Chat templates: looks for what only an escape from the Jinja sandbox needs, and for what reaches out of the template. */
+/* Chat templates: looks for what only an escape from the Jinja sandbox needs, and for what reaches out of
+ * the template. */
 #ifndef GUARD_TEMPLATE_H
 #define GUARD_TEMPLATE_H
 
@@ -29,11 +30,11 @@ struct template_scan {
 /* Reads the next piece (UTF-8). Returns what was found, a static string such as "__class__", or NULL for nothing so
  * far.
  *
- * Found are, in expressions and statements only: the attributes through which objects reach classes, globals and modules, as
- * names and as what strings spell out for subscripts and format(); underscores written as an escape or put together from
- * characters; the filter `attr` with anything but one plain name, for which templates have the dot; Jinja's own global
- * functions that are good for nothing else in a chat; and statements that pull in other templates. Text that merely
- * mentions these is not, nor are words such as `__media__`. */
+ * Found are, in expressions and statements only: the attributes through which objects reach classes, globals and
+ * modules, as names and as what strings spell out for subscripts and format(); underscores written as an escape or put
+ * together from characters; the filter `attr` with anything but one plain name, for which templates have the dot;
+ * Jinja's own global functions that are good for nothing else in a chat; and statements that pull in other templates.
+ * Text that merely mentions these is not, nor are words such as `__media__`. */
 const char *template_scan(struct template_scan *scan, const char *text, size_t length);
 
 /* "template-escape" or "template-include": the effect that what was found has. */

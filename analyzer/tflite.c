@@ -1,6 +1,6 @@
-/* TensorFlow Lite: recognised, because it is a model; its operators compute, and those that are the program's own have to be
- * registered by it. Facts: tensorflow/compiler/mlir/lite/schema/schema.fbs: a FlatBuffer with the file identifier "TFL3" behind
- * the offset of its root table, which begins with the (signed) distance to its vtable. */
+/* TensorFlow Lite: recognised, because it is a model; its operators compute, and those that are the program's own have
+ * to be registered by it. Facts: tensorflow/compiler/mlir/lite/schema/schema.fbs: a FlatBuffer with the file identifier
+ * "TFL3" behind the offset of its root table, which begins with the (signed) distance to its vtable. */
 #include "reader.h"
 
 #include <string.h>

@@ -2,8 +2,8 @@
  *
  * Facts: torch/serialization.py (_load, _is_torchscript_zip), torch/package/package_importer.py, numpy's NpzFile.
  * PyTorch's reader takes the part of the first member's name before '/' for the archive's name and finds every record
- * below it; storages are records data/0, data/1 ... (constants/ in TorchScript, .data/0.storage in packages) that become
- * tensors' memory as they are. */
+ * below it; storages are records data/0, data/1 ... (constants/ in TorchScript, .data/0.storage in packages) that
+ * become tensors' memory as they are. */
 #include "zip.h"
 
 #include <string.h>
@@ -69,8 +69,8 @@ enum zip_kind zip_names_kind(const struct zip_names *names)
     return names->arrays ? ZIP_NPZ : ZIP_PLAIN;
 }
 
-/* Is `record` FOLDER, then digits, then END? Other keys than numbers are possible, but PyTorch writes none, and exported
- * programs keep real pickles below data/ too. */
+/* Is `record` FOLDER, then digits, then END? Other keys than numbers are possible, but PyTorch writes none, and
+ * exported programs keep real pickles below data/ too. */
 static bool record_numbered(const char *record, size_t length, const char *folder, const char *end)
 {
     size_t before = strlen(folder), after = strlen(end);

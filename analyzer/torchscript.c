@@ -1,10 +1,11 @@
-/* TorchScript source, read for calls that touch files (torch.save and torch.from_file are operators like any other there) and
- * for what is not PyTorch's own: operators and classes that native code has to bring, and calls back into Python.
+/* TorchScript source, read for calls that touch files (torch.save and torch.from_file are operators like any other
+ * there) and for what is not PyTorch's own: operators and classes that native code has to bring, and calls back into
+ * Python.
  *
- * Facts: torch/csrc/jit/frontend/lexer.h and sugared_value.h (BuiltinModule): `torch` and `ops.aten` both reach the aten
- * operators, `ops.NAMESPACE` all others; serialization/python_print.cpp: classes of native code are
- * __torch__.torch.classes.NAMESPACE.NAME, a prim::PythonOp is `^name(...)`. White space and comments may stand between any
- * two tokens. */
+ * Facts: torch/csrc/jit/frontend/lexer.h and sugared_value.h (BuiltinModule): `torch` and `ops.aten` both reach the
+ * aten operators, `ops.NAMESPACE` all others; serialization/python_print.cpp: classes of native code are
+ * __torch__.torch.classes.NAMESPACE.NAME, a prim::PythonOp is `^name(...)`. White space and comments may stand between
+ * any two tokens. */
 #include "zip.h"
 
 #include <string.h>
@@ -30,8 +31,8 @@ struct script {
 
 static bool word_byte(int byte)
 {
-    return byte == '_' || (byte >= '0' && byte <= '9') || (byte >= 'a' && byte <= 'z') || (byte >= 'A' && byte <= 'Z') ||
-           byte >= 0x80;
+    return byte == '_' || (byte >= '0' && byte <= '9') || (byte >= 'a' && byte <= 'z') ||
+           (byte >= 'A' && byte <= 'Z') || byte >= 0x80;
 }
 
 static int peek(struct script *script)
@@ -60,8 +61,8 @@ static void word_take(struct script *script)
     }
 }
 
-/* Takes a string literal into script->path when a call's arguments are being read. from_file's path is the first string,
- * save's the only one. */
+/* Takes a string literal into script->path when a call's arguments are being read. from_file's path is the first
+ * string, save's the only one. */
 static void string_take(struct script *script, int quote)
 {
     bool keep = script->kind != EFFECT_KINDS && script->path[0] == 0;
@@ -146,7 +147,8 @@ static bool names_a_module(const struct script *script)
     return (script->links == 1 && strcmp(first, "torch") == 0) || (script->links <= 2 && strcmp(first, "ops") == 0);
 }
 
-/* Says that "KIND/NAMESPACE/NAME", of the two newest names, is not PyTorch's own, or a part of it that is told apart by name. */
+/* Says that "KIND/NAMESPACE/NAME", of the two newest names, is not PyTorch's own, or a part of it that is told apart by
+ * name. */
 static void foreign_report(struct script *script, const char *kind, const char *detail)
 {
     char name[2 * WORD_MAX + 32];

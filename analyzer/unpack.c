@@ -4,8 +4,8 @@
 
 #define WINDOW_SIZE (2 * UNPACK_BLOCK)
 
-bool unpack_open(struct unpacker *unpacker, struct scan *scan, const struct source *packed, uint64_t start, uint64_t stop,
-                 const struct codec *codec)
+bool unpack_open(struct unpacker *unpacker, struct scan *scan, const struct source *packed, uint64_t start,
+                 uint64_t stop, const struct codec *codec)
 {
     memset(unpacker, 0, sizeof *unpacker);
     unpacker->scan = scan;
@@ -45,8 +45,8 @@ void unpack_close(struct unpacker *unpacker)
     unpack_give(unpacker, unpacker->blocks, UNPACK_BLOCKS * sizeof *unpacker->blocks);
 }
 
-/* The slot for block `number`: its own among the early ones, else the one with that number or, of those for fresh blocks or
- * of those for blocks fetched again, the one not used longest. NULL: no memory, and then nothing is kept. */
+/* The slot for block `number`: its own among the early ones, else the one with that number or, of those for fresh
+ * blocks or of those for blocks fetched again, the one not used longest. NULL: no memory, and then nothing is kept. */
 static struct unpack_block *block_slot(struct unpacker *unpacker, uint64_t number, bool again)
 {
     if (!unpacker->blocks)
@@ -166,7 +166,8 @@ static bool back_start(struct unpacker *unpacker, uint64_t position)
         if (mark->set && mark->position <= position && (!best || mark->position > best->position))
             best = mark;
     }
-    if (back->input && back->end == UNPACK_OPEN && back->position <= position && (!best || best->position <= back->position))
+    if (back->input && back->end == UNPACK_OPEN && back->position <= position &&
+        (!best || best->position <= back->position))
         return true;
     if (!back->input)
         back->input = unpack_take(unpacker, UNPACK_INPUT);
@@ -182,7 +183,8 @@ static bool back_start(struct unpacker *unpacker, uint64_t position)
     return back->ready;
 }
 
-/* Block `number`, unpacked again if it must be. NULL: the limit, a failed read or no memory, which fail more than this. */
+/* Block `number`, unpacked again if it must be. NULL: the limit, a failed read or no memory, which fail more
+ * than this. */
 static const unsigned char *block_get(struct unpacker *unpacker, uint64_t number)
 {
     struct unpack_cursor *back = &unpacker->back;

@@ -75,8 +75,8 @@ struct unpack_cursor {
 
 #define UNPACK_INPUT (16u << 10)
 
-/* unpack_cursor.c: to the start of the packed bytes; up to `room` bytes more, fewer only where there is progress without
- * output or at the end, whatever the end is; is there no more to come? */
+/* unpack_cursor.c: to the start of the packed bytes; up to `room` bytes more, fewer only where there is progress
+ * without output or at the end, whatever the end is; is there no more to come? */
 void unpack_cursor_start(struct unpacker *unpacker, struct unpack_cursor *cursor);
 void unpack_cursor_close(struct unpacker *unpacker, struct unpack_cursor *cursor);
 size_t unpack_cursor_step(struct unpacker *unpacker, struct unpack_cursor *cursor, unsigned char *output, size_t room);
@@ -94,8 +94,8 @@ void unpack_give(struct unpacker *unpacker, void *pointer, size_t bytes);
 #define UNPACK_LATE 64u
 #define UNPACK_AGAIN 32u
 #define UNPACK_BLOCKS (UNPACK_EARLY + UNPACK_LATE + UNPACK_AGAIN)
-/* Copies of a codec's state (40 KB each), from which to unpack again. When there is no room for another, every second goes
- * and their distance doubles. */
+/* Copies of a codec's state (40 KB each), from which to unpack again. When there is no room for another, every second
+ * goes and their distance doubles. */
 #define UNPACK_MARKS 32u
 #define UNPACK_MARK_DISTANCE (1u << 20)
 
@@ -112,10 +112,11 @@ struct unpack_mark {
     uint64_t next, position;
 };
 
-/* Reading forward unpacks each byte once. Going back is what bidding does (a head is read, then the format that bid starts
- * over), zip (to the directory and the members) and the pickle machine, which keeps of a memoised string only where it
- * lies. Blocks that are no longer kept are unpacked again by a second cursor, from the nearest mark or, where a codec cannot
- * be copied, from the start; that counts against LIMIT_UNPACKED, so a hostile pattern ends there, opaque. */
+/* Reading forward unpacks each byte once. Going back is what bidding does (a head is read, then the format that bid
+ * starts over), zip (to the directory and the members) and the pickle machine, which keeps of a memoised string only
+ * where it lies. Blocks that are no longer kept are unpacked again by a second cursor, from the nearest mark or, where
+ * a codec cannot be copied, from the start; that counts against LIMIT_UNPACKED, so a hostile pattern ends there,
+ * opaque. */
 struct unpacker {
     struct scan *scan;
     const struct source *packed;
@@ -135,10 +136,10 @@ struct unpacker {
     uint64_t time;
 };
 
-/* Sets up `unpacker`, which must stay where it is, over [start, stop) of `packed`, which must outlive it. False: no memory;
- * the scan has failed. Otherwise unpack_close it before the arena is released below the present mark. */
-bool unpack_open(struct unpacker *unpacker, struct scan *scan, const struct source *packed, uint64_t start, uint64_t stop,
-                 const struct codec *codec);
+/* Sets up `unpacker`, which must stay where it is, over [start, stop) of `packed`, which must outlive it. False: no
+ * memory; the scan has failed. Otherwise unpack_close it before the arena is released below the present mark. */
+bool unpack_open(struct unpacker *unpacker, struct scan *scan, const struct source *packed, uint64_t start,
+                 uint64_t stop, const struct codec *codec);
 void unpack_close(struct unpacker *unpacker);
 
 /* The unpacked bytes as a streamed source of `size` bytes (SOURCE_SIZE_UNKNOWN where nothing says how many). Damage,
@@ -149,8 +150,8 @@ struct source unpack_source(struct unpacker *unpacker, uint64_t size);
  * bytes as recognised. */
 bool unpack_gave_up(const struct unpacker *unpacker);
 
-/* What is wrong with the packed bytes, if that was noticed: opaque past the limit, malformed where damaged or cut short.
- * Called when the unpacked bytes were recognised. */
+/* What is wrong with the packed bytes, if that was noticed: opaque past the limit, malformed where damaged or cut
+ * short. Called when the unpacked bytes were recognised. */
 void unpack_report_end(const struct unpacker *unpacker, const char *format);
 
 /* The whole of a format that is one compressed thing from `start` on: what is inside counts, and only that. */

@@ -45,7 +45,8 @@ void codec_give(struct codec_stream *stream, void *pointer)
     struct unpacker *unpacker = stream->owner;
     unsigned char *taken = pointer;
     size_t bytes;
-    if (!taken || (unpacker->state && taken >= unpacker->state && taken < unpacker->state + unpacker->codec->arena_memory))
+    if (!taken ||
+        (unpacker->state && taken >= unpacker->state && taken < unpacker->state + unpacker->codec->arena_memory))
         return;
     memcpy(&bytes, taken - SIZE_ROOM, sizeof bytes);
     stream->taken -= bytes < stream->taken ? bytes : stream->taken;
@@ -84,8 +85,8 @@ static bool input_fill(struct unpacker *unpacker, struct unpack_cursor *cursor, 
     while (stream->input_left < want && cursor->next < unpacker->stop) {
         uint64_t left = unpacker->stop - cursor->next;
         size_t room = UNPACK_INPUT - stream->input_left;
-        ssize_t got = source_read(unpacker->packed, cursor->input + stream->input_left, left < room ? (size_t)left : room,
-                                  cursor->next);
+        ssize_t got = source_read(unpacker->packed, cursor->input + stream->input_left,
+                                  left < room ? (size_t)left : room, cursor->next);
         if (got < 0)
             unpacker->error = (int)-got;
         if (got <= 0)
@@ -96,7 +97,8 @@ static bool input_fill(struct unpacker *unpacker, struct unpack_cursor *cursor, 
     return stream->input_left > 0 && !unpacker->error;
 }
 
-/* What a step came to: true if it was CODEC_GOES_ON. Windows of a size that there is no memory for are past a limit, too. */
+/* What a step came to: true if it was CODEC_GOES_ON. Windows of a size that there is no memory for are past a limit,
+ * too. */
 static bool step_went(struct unpacker *unpacker, struct unpack_cursor *cursor, enum codec_step step)
 {
     if (step == CODEC_DAMAGED)

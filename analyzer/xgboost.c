@@ -1,9 +1,10 @@
-/* XGBoost's models, in its three forms: recognised, because they are models. They hold trees and numbers; nothing in them names
- * a file, a function or another model.
+/* XGBoost's models, in its three forms: recognised, because they are models. They hold trees and numbers; nothing in
+ * them names a file, a function or another model.
  *
- * Facts: xgboost's doc/model.schema, src/learner.cc and src/common/json.cc: JSON and UBJSON hold one object "learner" with
- * "gradient_booster" and "objective", and "version" behind it; the binary form of releases before 3.1 begins with 136 bytes of
- * numbers (after "binf" in some), then the names of objective and booster, each behind its length in 64 bits. */
+ * Facts: xgboost's doc/model.schema, src/learner.cc and src/common/json.cc: JSON and UBJSON hold one object "learner"
+ * with "gradient_booster" and "objective", and "version" behind it; the binary form of releases before 3.1 begins with
+ * 136 bytes of numbers (after "binf" in some), then the names of objective and booster, each behind its length in 64
+ * bits. */
 #include "bytes.h"
 #include "reader.h"
 
@@ -18,7 +19,8 @@ static bool json_begins(const struct bid_view *view)
     const unsigned char *head = view->head + bytes_blank(view->head, view->head_length);
     size_t length = view->head_length - (size_t)(head - view->head);
     return bytes_begin(head, length, "{\"learner\":{\"") &&
-           (bytes_hold(head, length, "\"gradient_booster\":{") || bytes_hold(head, length, "\"learner_model_param\":{") ||
+           (bytes_hold(head, length, "\"gradient_booster\":{") ||
+            bytes_hold(head, length, "\"learner_model_param\":{") ||
             (bytes_hold(view->tail, view->tail_length, "\"objective\":{\"") &&
              bytes_hold(view->tail, view->tail_length, "\"version\":[")));
 }

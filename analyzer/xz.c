@@ -1,14 +1,16 @@
-/* Xz, lzma ("LZMA_Alone") and lzip: LZMA in three wrappings, all of which Python's lzma module reads when not told which.
+/* Xz, lzma ("LZMA_Alone") and lzip: LZMA in three wrappings, all of which Python's lzma module reads when not told
+ * which.
  *
- * Facts: xz-utils' doc/xz-file-format.txt and doc/lzma-file-format.txt; CPython's lzma.py (streams in a row are one, whatever
- * their wrappings); joblib/compressor.py (an lzma file begins with 5d 00). */
+ * Facts: xz-utils' doc/xz-file-format.txt and doc/lzma-file-format.txt; CPython's lzma.py (streams in a row are one,
+ * whatever their wrappings); joblib/compressor.py (an lzma file begins with 5d 00). */
 #include "reader.h"
 #include "unpack.h"
 
 #include <lzma.h>
 #include <string.h>
 
-_Static_assert(sizeof(lzma_stream) + sizeof(lzma_allocator) <= sizeof((struct codec_stream *)0)->state, "both structs fit");
+_Static_assert(sizeof(lzma_stream) + sizeof(lzma_allocator) <= sizeof((struct codec_stream *)0)->state,
+               "both structs fit");
 
 static bool xz_begins(const unsigned char *head, size_t length)
 {
@@ -21,9 +23,10 @@ static bool lzip_begins(const unsigned char *head, size_t length)
     return length >= 6 && memcmp(head, "LZIP", 4) == 0 && head[4] <= 1;
 }
 
-/* No magic: properties, the size of the dictionary, that of the content (all ones: until a marker), and the range coder's
- * start, which is a zero byte and, as the first symbol is a literal, a bit that is not set. Writers round dictionaries to
- * 2^n or 2^n + 2^(n-1), and liblzma wants that when it has to guess; joblib goes by the first two bytes. */
+/* No magic: properties, the size of the dictionary, that of the content (all ones: until a marker), and the range
+ * coder's start, which is a zero byte and, as the first symbol is a literal, a bit that is not set. Writers round
+ * dictionaries to 2^n or 2^n + 2^(n-1), and liblzma wants that when it has to guess; joblib goes by the first two
+ * bytes. */
 static bool lzma_begins(const unsigned char *head, size_t length)
 {
     if (length < 15 || head[0] >= 225 || head[13] != 0 || head[14] >= 0x80)
@@ -31,7 +34,8 @@ static bool lzma_begins(const unsigned char *head, size_t length)
     uint64_t size = load_le64(head + 5);
     uint32_t dictionary = load_le32(head + 1);
     uint32_t low = dictionary & -dictionary;
-    bool rounded = dictionary == UINT32_MAX || (dictionary >= 4096 && (dictionary == low || dictionary == 3 * (uint64_t)low));
+    bool rounded =
+        dictionary == UINT32_MAX || (dictionary >= 4096 && (dictionary == low || dictionary == 3 * (uint64_t)low));
     return (size == UINT64_MAX || size < (uint64_t)1 << 38) && (rounded || (head[0] == 0x5d && head[1] == 0));
 }
 

@@ -152,9 +152,9 @@ static enum json_event word_event(struct yaml *yaml)
         const char *word;
         enum json_event event;
     } words[] = {
-        {"null", JSON_NULL},   {"Null", JSON_NULL},   {"NULL", JSON_NULL},   {"~", JSON_NULL},      {"false", JSON_FALSE},
-        {"False", JSON_FALSE}, {"FALSE", JSON_FALSE}, {"no", JSON_FALSE},    {"No", JSON_FALSE},    {"off", JSON_FALSE},
-        {"true", JSON_TRUE},   {"True", JSON_TRUE},   {"TRUE", JSON_TRUE},   {"yes", JSON_TRUE},    {"on", JSON_TRUE},
+        {"null", JSON_NULL},   {"Null", JSON_NULL},   {"NULL", JSON_NULL}, {"~", JSON_NULL},   {"false", JSON_FALSE},
+        {"False", JSON_FALSE}, {"FALSE", JSON_FALSE}, {"no", JSON_FALSE},  {"No", JSON_FALSE}, {"off", JSON_FALSE},
+        {"true", JSON_TRUE},   {"True", JSON_TRUE},   {"TRUE", JSON_TRUE}, {"yes", JSON_TRUE}, {"on", JSON_TRUE},
     };
 
     for (size_t i = 0; yaml->plain && !yaml->cut && i < sizeof(words) / sizeof(*words); i++)

@@ -1,10 +1,10 @@
 /* A streaming YAML reader that tells keys, texts and tags, in constant memory.
  *
- * No full YAML parser: it says nothing of numbers, times and empty values, and reads on where a parser would give up. What it
- * knows is what decides whether a word is a key, a text, a tag or merely mentioned: indentation, flow collections, quoting
- * and its escapes, block scalars, comments, `?` keys, anchors and aliases of texts, %TAG handles and verbatim tags, several
- * documents. Followed: PyYAML's scanner.py and parser.py, and ruamel.yaml's where that accepts more. Duplicate keys come as
- * they stand, as in json.h. Bytes are taken for UTF-8. */
+ * No full YAML parser: it says nothing of numbers, times and empty values, and reads on where a parser would give up.
+ * What it knows is what decides whether a word is a key, a text, a tag or merely mentioned: indentation, flow
+ * collections, quoting and its escapes, block scalars, comments, `?` keys, anchors and aliases of texts, %TAG handles
+ * and verbatim tags, several documents. Followed: PyYAML's scanner.py and parser.py, and ruamel.yaml's where that
+ * accepts more. Duplicate keys come as they stand, as in json.h. Bytes are taken for UTF-8. */
 #ifndef GUARD_YAML_H
 #define GUARD_YAML_H
 
@@ -45,7 +45,8 @@ struct yaml {
     bool explicit_key;  /* behind a "?" */
     bool closing;       /* blocks are being closed, down to close_to */
     unsigned close_to;
-    size_t node_column; /* where the node at hand begins, when tags or anchors stand before it in its line; else SIZE_MAX */
+    size_t node_column; /* where the node at hand begins, when tags or anchors stand before it in its line; else
+                           SIZE_MAX */
     char anchor[64];    /* of the node at hand */
     bool anchor_above;  /* it stands in a line above */
     unsigned style;     /* of the text being read */

@@ -3,8 +3,8 @@
 
 #include <string.h>
 
-/* Reads a word up to a blank or `end` into `to`, undoing %xx where `escapes`. Without an `end` (-1) the indicators of a flow
- * collection around it end it too. */
+/* Reads a word up to a blank or `end` into `to`, undoing %xx where `escapes`. Without an `end` (-1) the indicators of a
+ * flow collection around it end it too. */
 static void word_take(struct yaml *yaml, char *to, size_t size, bool escapes, int end)
 {
     bool flow = yaml_in_flow(yaml) && end < 0;

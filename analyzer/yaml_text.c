@@ -9,7 +9,7 @@ enum style { STYLE_PLAIN, STYLE_SINGLE, STYLE_DOUBLE, STYLE_BLOCK };
 
 #define LOOK_AHEAD 16u
 
-/* --- Bytes ------------------------------------------------------------------------------------------------------------ */
+/* --- Bytes -------------------------------------------------------------------------------------------------------- */
 
 int yaml_look(struct yaml *yaml, size_t ahead)
 {
@@ -86,7 +86,7 @@ bool yaml_in_flow(const struct yaml *yaml)
     return yaml->depth > 0 && yaml->levels[yaml->depth - 1].kind >= YAML_FLOW_MAP;
 }
 
-/* --- Texts ------------------------------------------------------------------------------------------------------------ */
+/* --- Texts -------------------------------------------------------------------------------------------------------- */
 
 static void put(struct yaml *yaml, int c)
 {
@@ -102,7 +102,8 @@ static void put_next(struct yaml *yaml)
     yaml_advance(yaml, 1);
 }
 
-/* Lines that a text in quotes or a plain one goes over become a space, or as many line feeds as there are empty ones. */
+/* Lines that a text in quotes or a plain one goes over become a space, or as many line feeds as there are
+ * empty ones. */
 static void lines_fold(struct yaml *yaml)
 {
     size_t breaks = 0;

@@ -34,8 +34,8 @@ static unsigned zip_bid(const struct bid_view *view)
 {
     if (view->head_length >= 4 && (memcmp(view->head, "PK\3\4", 4) == 0 || memcmp(view->head, "PK\5\6", 4) == 0))
         return 32;
-    /* Readers go by the end record; something else may come first. Further from the end only one whose comment fits counts: a
-     * tar may well end with a zip. */
+    /* Readers go by the end record; something else may come first. Further from the end only one whose comment fits
+     * counts: a tar may well end with a zip. */
     const unsigned char *at = view->tail, *stop = view->tail + view->tail_length;
     while (stop - at >= 22 && (at = memchr(at, 'P', (size_t)(stop - at) - 21)) != NULL) {
         if (memcmp(at, "PK\5\6", 4) == 0 && (stop - at <= END_NEAR || stop - at == 22 + load_le16(at + 20)))
@@ -71,8 +71,8 @@ static uint64_t name_hash(const unsigned char *name, size_t length)
     return hash ? hash : 1;
 }
 
-/* Returns whether the name was there already. Equal hashes of different names would be a false alarm once in 2^32 archives
- * of 2^16 members. */
+/* Returns whether the name was there already. Equal hashes of different names would be a false alarm once in 2^32
+ * archives of 2^16 members. */
 static bool name_set_add(struct name_set *set, const struct zip_entry *entry)
 {
     uint64_t hash = name_hash(entry->name, entry->name_length);
@@ -119,8 +119,8 @@ static void reading_recognise(struct reading *reading)
         reading->faults |= ZIP_FAULT_COUNT; /* without zip64 the count is modulo 65536 */
 }
 
-/* Members lie side by side: together they are no larger than the file, but for a few whose size is a lie. A directory that
- * names the same data a million times would be analysed for hours. */
+/* Members lie side by side: together they are no larger than the file, but for a few whose size is a lie. A directory
+ * that names the same data a million times would be analysed for hours. */
 #define OVERLAP_MAX 4u
 
 static void reading_members(struct reading *reading)
@@ -175,7 +175,8 @@ static void recognised_say(struct zip_archive *archive, bool python)
     }
 }
 
-/* A zip whose directory is gone cannot be loaded by any reader that goes by it; a broken model must not pass for clean. */
+/* A zip whose directory is gone cannot be loaded by any reader that goes by it; a broken model must not pass
+ * for clean. */
 static bool headless_scan(struct zip_archive *archive)
 {
     unsigned char header[30 + 256];
@@ -199,7 +200,8 @@ static bool headless_scan(struct zip_archive *archive)
     return true;
 }
 
-/* torch.load and numpy.load want the first four bytes to be a member's; torch.jit.load and zipfile do not look at them. */
+/* torch.load and numpy.load want the first four bytes to be a member's; torch.jit.load and zipfile do not look
+ * at them. */
 static bool head_is_member(const struct source *source)
 {
     unsigned char head[4];

@@ -1,8 +1,8 @@
-/* The zip container, shared by the files that read it: zip_directory.c (where members are said to be), zip_member.c (one
- * member), zip_lzma.c (a method that needs help), torch_zip.c (what PyTorch makes of them), zip.c (the format).
+/* The zip container, shared by the files that read it: zip_directory.c (where members are said to be), zip_member.c
+ * (one member), zip_lzma.c (a method that needs help), torch_zip.c (what PyTorch makes of them), zip.c (the format).
  *
- * Facts: PKWARE's APPNOTE.TXT; CPython's zipfile.py (used by numpy); miniz (used by torch.load and torch.jit.load), whose
- * behaviour was observed through torch._C.PyTorchFileReader. */
+ * Facts: PKWARE's APPNOTE.TXT; CPython's zipfile.py (used by numpy); miniz (used by torch.load and torch.jit.load),
+ * whose behaviour was observed through torch._C.PyTorchFileReader. */
 #ifndef GUARD_ZIP_H
 #define GUARD_ZIP_H
 
@@ -43,8 +43,8 @@ enum zip_fault {
 unsigned zip_find_readings(struct scan *scan, const struct source *source, struct zip_reading readings[ZIP_READINGS],
                            unsigned *faults);
 
-/* Is there an end record anywhere where readers look for one, which is 64 KB from the end on? `fits`: with a comment that
- * reaches to the end, because something else may hold a zip near its end. */
+/* Is there an end record anywhere where readers look for one, which is 64 KB from the end on? `fits`: with a comment
+ * that reaches to the end, because something else may hold a zip near its end. */
 bool zip_has_end(struct scan *scan, const struct source *source, bool fits);
 
 /* A streamed source whose end, from the first directory on, is kept in memory: directory and members are read in turn,
@@ -90,9 +90,10 @@ struct zip_lzma {
     struct source source;
 };
 
-/* Makes lzma->source of the packed bytes [start, stop); `unpacked` is their size, SOURCE_SIZE_UNKNOWN if a marker ends them.
- * False: they do not begin as such members do. `lzma` must stay where it is. */
-bool zip_lzma_open(struct zip_lzma *lzma, const struct source *packed, uint64_t start, uint64_t stop, uint64_t unpacked);
+/* Makes lzma->source of the packed bytes [start, stop); `unpacked` is their size, SOURCE_SIZE_UNKNOWN if a marker ends
+ * them. False: they do not begin as such members do. `lzma` must stay where it is. */
+bool zip_lzma_open(struct zip_lzma *lzma, const struct source *packed, uint64_t start, uint64_t stop,
+                   uint64_t unpacked);
 
 /* A walk over one directory. */
 struct zip_walk {

@@ -45,7 +45,8 @@ static void reading_add(struct search *search, struct zip_reading reading)
 
 /* miniz goes to the stated offset; zipfile goes to where the directory must start if it ends at `stop`, and takes the
  * difference for bytes that were put in front. */
-static void readings_from_fields(struct search *search, uint64_t offset, uint64_t length, uint64_t entries, uint64_t stop)
+static void readings_from_fields(struct search *search, uint64_t offset, uint64_t length, uint64_t entries,
+                                 uint64_t stop)
 {
     if (length <= stop)
         reading_add(search, (struct zip_reading){stop - length, length, stop - length - offset, entries});

@@ -1,12 +1,13 @@
-/* LZMA in zips (method 14): four bytes and the properties, then the stream. In front of the stream a header as lzma files
- * have it makes one of it.
+/* LZMA in zips (method 14): four bytes and the properties, then the stream. In front of the stream a header as lzma
+ * files have it makes one of it.
  *
  * Facts: APPNOTE.TXT 5.8; CPython's zipfile.py (LZMADecompressor). */
 #include "zip.h"
 
 #include <string.h>
 
-#define IN_ZIP 9u /* version of the SDK, size of the properties, the properties: five bytes in every version there was */
+/* Version of the SDK, size of the properties, the properties: five bytes in every version there was. */
+#define IN_ZIP 9u
 
 static ssize_t lzma_pread(void *context, void *buffer, size_t length, uint64_t offset)
 {

@@ -144,7 +144,8 @@ static void crc_finish(struct member *member, struct checked *checked, const str
 static bool content_scan(struct member *member, const struct source *inner)
 {
     struct checked checked = {inner, 0, crc32_z(0, NULL, 0)};
-    struct source content = {.pread = checked_pread, .context = &checked, .size = inner->size, .streamed = inner->streamed};
+    struct source content = {
+        .pread = checked_pread, .context = &checked, .size = inner->size, .streamed = inner->streamed};
     if (!scan_nested(member->archive->scan, &content, member->name))
         return false;
     member->found = true;
@@ -261,8 +262,8 @@ static void reading_scan(struct member *member, unsigned method, uint64_t packed
 }
 
 /* Encrypted members are read as if they were not: some readers look at the local flag, some at the central one, some at
- * neither. Neither PyTorch nor numpy decrypts, so that only in a PyTorch file does a really encrypted member say something;
- * an archive of arrays may be somebody's own, encrypted by other means. */
+ * neither. Neither PyTorch nor numpy decrypts, so that only in a PyTorch file does a really encrypted member say
+ * something; an archive of arrays may be somebody's own, encrypted by other means. */
 static void encryption_judge(struct member *member)
 {
     struct zip_archive *archive = member->archive;

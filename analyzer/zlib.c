@@ -1,5 +1,6 @@
-/* A zlib stream (RFC 1950), which is what joblib.dump(compress=...) writes, bare or, before joblib 0.10, behind a header
- * of its own. Facts: joblib/numpy_pickle_utils.py (_detect_compressor), joblib/numpy_pickle_compat.py (read_zfile). */
+/* A zlib stream (RFC 1950), which is what joblib.dump(compress=...) writes, bare or, before joblib 0.10, behind a
+ * header of its own. Facts: joblib/numpy_pickle_utils.py (_detect_compressor), joblib/numpy_pickle_compat.py
+ * (read_zfile). */
 #include "unpack.h"
 
 #include <string.h>

@@ -70,8 +70,9 @@ static void describe_call(struct text *text, const struct effect *effect)
 
 static void describe_dependency(struct text *text, const struct effect *effect)
 {
-    static const char *const verbs[] = {
-        [DEPEND_DECLARED] = "names the model ", [DEPEND_PICKLED] = "loads the model ", [DEPEND_OBSERVED] = "opened the model "};
+    static const char *const verbs[] = {[DEPEND_DECLARED] = "names the model ",
+                                        [DEPEND_PICKLED] = "loads the model ",
+                                        [DEPEND_OBSERVED] = "opened the model "};
     bool base = effect->field != NULL && strstr(effect->field, "base_model") != NULL;
     text_add(text, base ? "names the base model " : verbs[effect->how]);
     text_add_visible(text, effect->name);

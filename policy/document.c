@@ -27,15 +27,15 @@ static bool fault_at(const struct compiler *compiler, struct position position, 
 bool fault_at_value(const struct compiler *compiler, const cJSON *node, const char *message, const char *word,
                     const char *after)
 {
-    return fault_at(compiler, position_of_value(compiler->text->text, compiler->text->length, compiler->root, node), message,
-                    word, after);
+    return fault_at(compiler, position_of_value(compiler->text->text, compiler->text->length, compiler->root, node),
+                    message, word, after);
 }
 
 bool fault_at_key(const struct compiler *compiler, const cJSON *node, const char *message, const char *word,
                   const char *after)
 {
-    return fault_at(compiler, position_of_key(compiler->text->text, compiler->text->length, compiler->root, node), message,
-                    word, after);
+    return fault_at(compiler, position_of_key(compiler->text->text, compiler->text->length, compiler->root, node),
+                    message, word, after);
 }
 
 /* cJSON ends a string at its first NUL and would compare only that part. The offset of an escaped NUL, or `length`. */
@@ -81,8 +81,8 @@ cJSON *document_parse(struct compiler *compiler, const char *shape)
     compiler->root = root;
     if (root == NULL || offset < text->length) {
         fault_at(compiler, position_at(text->text, text->length, offset),
-                 root == NULL ? "this is not JSON from here on" : "there is more after the end of the JSON object", NULL,
-                 text->length == 0 ? "; the file is empty" : NULL);
+                 root == NULL ? "this is not JSON from here on" : "there is more after the end of the JSON object",
+                 NULL, text->length == 0 ? "; the file is empty" : NULL);
     } else if (!cJSON_IsObject(root)) {
         fault_at_value(compiler, root, shape, NULL, NULL);
     } else if (check_keys(compiler, root)) {

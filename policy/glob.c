@@ -20,8 +20,8 @@ static bool is_separator(const struct matcher *matcher, char byte)
     return byte == matcher->separator || (byte == ':' && matcher->separator == '.');
 }
 
-/* Matches `byte` with the bracket expression at `pattern` (which is at '['). Returns what follows it, or NULL when it is
- * not closed, and then '[' is an ordinary character. */
+/* Matches `byte` with the bracket expression at `pattern` (which is at '['). Returns what follows it, or NULL when it
+ * is not closed, and then '[' is an ordinary character. */
 static const char *match_bracket(const char *pattern, char byte, bool *matched)
 {
     const char *at = pattern + 1;

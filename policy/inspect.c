@@ -45,7 +45,8 @@ void policy_shadows(const struct policy *policy, void (*visit)(void *context, co
             const struct rule *behind = &policy->rules[j];
             if (behind->tier != TIER_BUILT_IN || behind->then != DECISION_DENY || behind->match == NULL)
                 continue;
-            struct policy_shadow shadow = {.rule = front->id, .denial = behind->id, .effect = common_effect(front, behind)};
+            struct policy_shadow shadow = {
+                .rule = front->id, .denial = behind->id, .effect = common_effect(front, behind)};
             if (shadow.effect == EFFECT_KINDS)
                 continue;
             shadow.pattern = common_pattern(front, behind, effect_separator(shadow.effect));

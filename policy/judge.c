@@ -51,7 +51,8 @@ static bool argument_matches(const cJSON *pattern, const struct argument *argume
     for (const cJSON *choice = list_first(pattern); choice != NULL; choice = list_next(pattern, choice)) {
         if (strcmp(choice->valuestring, "*") == 0 || kind_matches(choice->valuestring, argument->kind))
             return true;
-        if (choice->valuestring[0] == '@' || argument->text == NULL || strlen(argument->text) >= LIMIT_ARGUMENT_TEXT - 1)
+        if (choice->valuestring[0] == '@' || argument->text == NULL ||
+            strlen(argument->text) >= LIMIT_ARGUMENT_TEXT - 1)
             continue;
         switch (argument->kind) {
         case ARGUMENT_BOOL:
@@ -119,7 +120,8 @@ static bool equal(const char *wanted, const char *found)
 }
 
 /* The cheap questions first; the file's hash, which may take seconds, last. */
-static bool rule_matches(const struct rule *rule, const struct question *question, const char *pattern, struct answer *answer)
+static bool rule_matches(const struct rule *rule, const struct question *question, const char *pattern,
+                         struct answer *answer)
 {
     const struct subject *subject = question->subject;
     const struct effect *effect = subject->effect;
@@ -183,8 +185,8 @@ static struct answer ask(struct question *question)
     return firm.decision == DECISION_DENY && stands ? firm : answer;
 }
 
-/* The worse of two answers. Between equal ones: of two permissions the one that still has to be settled, of two refusals
- * the one that knows the name. */
+/* The worse of two answers. Between equal ones: of two permissions the one that still has to be settled, of two
+ * refusals the one that knows the name. */
 static struct answer worse(struct answer left, struct answer right)
 {
     bool settle = left.decision == DECISION_DENY ? left.rule->unlisted : right.rule->unlisted;
@@ -236,7 +238,8 @@ static bool holds(const struct question *question, const struct rule *rule)
     return false;
 }
 
-/* A name handed to the callable `via`: does a rule that lets `via` be called (or created) say that it may stand there? */
+/* A name handed to the callable `via`: does a rule that lets `via` be called (or created) say that it may
+ * stand there? */
 static bool ask_holder(const struct question *question, struct answer *answer)
 {
     static const enum effect_kind ways[] = {EFFECT_CALL, EFFECT_CREATE};

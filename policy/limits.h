@@ -10,8 +10,8 @@
 #define LIMIT_PATTERNS 1000000u
 /* A glob longer than any path is a mistake. */
 #define LIMIT_PATTERN 4096
-/* Positions an "args" list may speak of: one less than the analyzer reports, so that a call whose arguments were cut can
- * never be taken for one with fewer. */
+/* Positions an "args" list may speak of: one less than the analyzer reports, so that a call whose arguments were cut
+ * can never be taken for one with fewer. */
 #define LIMIT_RULE_ARGUMENTS (LIMIT_ARGUMENTS - 1)
 /* The longest quiet that a policy may wait for: a day. A longer one is a mistake in the unit. */
 #define LIMIT_QUIET_SECONDS 86400

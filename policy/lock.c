@@ -294,7 +294,8 @@ struct lock_found lock_find(const struct lock *lock, const char *model, const ch
         revision = NULL;
     for (size_t i = first_model(lock, model); i < lock->model_count && strcmp(lock->models[i].id, model) == 0; i++)
         consider(&lock->models[i], revision, inside, &found);
-    for (size_t i = first_model(lock, "file:"); i < lock->model_count && strncmp(lock->models[i].id, "file:", 5) == 0; i++) {
+    for (size_t i = first_model(lock, "file:"); i < lock->model_count && strncmp(lock->models[i].id, "file:", 5) == 0;
+         i++) {
         if (lock_same_folder(lock->models[i].id, model))
             consider(&lock->models[i], revision, inside, &found);
     }
@@ -313,7 +314,8 @@ static const char *name_of(const struct lock *lock, const char *id)
     const char *name = NULL;
     if (at < lock->model_count && strcmp(lock->models[at].id, id) == 0)
         return lock->models[at].id;
-    for (at = first_model(lock, "file:"); at < lock->model_count && strncmp(lock->models[at].id, "file:", 5) == 0; at++) {
+    for (at = first_model(lock, "file:"); at < lock->model_count && strncmp(lock->models[at].id, "file:", 5) == 0;
+         at++) {
         const char *known = lock->models[at].id;
         if (lock_same_folder(known, id) && (name == NULL || strlen(known) > strlen(name)))
             name = known;
@@ -326,7 +328,8 @@ enum lock_led lock_leads(const struct lock *lock, const char *from, const char *
     const char *from_name = name_of(lock, from), *to_name = name_of(lock, to);
     if (from_name == NULL || to_name == NULL || !lock->edges.stated)
         return LOCK_LED_UNKNOWN;
-    return strcmp(from_name, to_name) == 0 || lock_edges_find(&lock->edges, from_name, to_name) != NULL ? LOCK_LED : LOCK_LED_NOT;
+    return strcmp(from_name, to_name) == 0 || lock_edges_find(&lock->edges, from_name, to_name) != NULL ? LOCK_LED
+                                                                                                        : LOCK_LED_NOT;
 }
 
 bool lock_pins(const struct lock *lock, const char *from, const char *to)

@@ -1,5 +1,6 @@
-/* A lock: which models, at which commit, with which files, a program may load. Its text is a CycloneDX 1.6 ML-BOM as `guard lock`
- * writes it (see LOCK_* below for what counts in it). Judges nothing but sameness; the policy is asked besides.
+/* A lock: which models, at which commit, with which files, a program may load. Its text is a CycloneDX 1.6 ML-BOM as
+ * `guard lock` writes it (see LOCK_* below for what counts in it). Judges nothing but sameness; the policy is asked
+ * besides.
  *
  * Like a policy: opens no file; immutable once loaded, for any number of threads; memory by malloc. */
 #ifndef GUARD_LOCK_H
@@ -7,10 +8,11 @@
 
 #include "policy.h"
 
-/* Names of CycloneDX properties. In metadata.properties: the version of this use of CycloneDX, and the model globs that the lock
- * speaks of (none: all models). In a component of type machine-learning-model: its id and its commit, and the
+/* Names of CycloneDX properties. In metadata.properties: the version of this use of CycloneDX, and the model globs that
+ * the lock speaks of (none: all models). In a component of type machine-learning-model: its id and its commit, and the
  * bom-refs of the dependencies that its files name with a commit, never without. A model's files are its
- * nested components of type "file": name (the path inside the model) and SHA-256. "dependencies" say which model leads to which. */
+ * nested components of type "file": name (the path inside the model) and SHA-256. "dependencies" say which model leads
+ * to which. */
 #define LOCK_VERSION "guard:lock"
 #define LOCK_SCOPE "guard:scope"
 #define LOCK_MODEL "guard:model"
@@ -23,8 +25,8 @@ struct lock;
 struct lock *lock_load(const struct policy_text *text, struct policy_fault *fault);
 void lock_free(struct lock *lock);
 
-/* What the lock says of a file. "file:FOLDER" models are told by the end of their folder, however far the lock knows it: a lock
- * made in one place holds in another. */
+/* What the lock says of a file. "file:FOLDER" models are told by the end of their folder, however far the lock knows
+ * it: a lock made in one place holds in another. */
 enum lock_state {
     LOCK_OUTSIDE,   /* not in the lock's scope */
     LOCK_NO_MODEL,  /* the lock does not have the model */
@@ -42,7 +44,8 @@ struct lock_found {
 /* `revision` NULL or empty: none. */
 struct lock_found lock_find(const struct lock *lock, const char *model, const char *revision, const char *inside);
 
-/* Does the model `from` lead to the model `to`, going by what the lock says of them? At whatever commits: those are files' business. */
+/* Does the model `from` lead to the model `to`, going by what the lock says of them? At whatever commits: those are
+ * files' business. */
 enum lock_led {
     LOCK_LED_UNKNOWN, /* the lock does not have both, or does not say what depends on what */
     LOCK_LED_NOT,
@@ -79,7 +82,8 @@ struct lock_edge {
 };
 const struct lock_edge *lock_edge(const struct lock *lock, size_t number); /* sorted, each once */
 
-/* Does a pattern among `globs` match the model's id? Without globs all models are meant; data sets of a hub are none. */
+/* Does a pattern among `globs` match the model's id? Without globs all models are meant; data sets of a hub
+ * are none. */
 bool lock_in_scope(const char *const globs[], size_t count, const char *model);
 
 /* Is `folder` ("file:/srv/models/base") the one that the lock calls `known` ("file:models/base")? */

@@ -11,11 +11,12 @@ struct lock_edges {
     bool stated; /* the BOM says what depends on what */
 };
 
-/* Reads those between models, whose ids are the property LOCK_MODEL of components; what else depends on something is passed over.
- * False: no memory. */
+/* Reads those between models, whose ids are the property LOCK_MODEL of components; what else depends on something is
+ * passed over. False: no memory. */
 bool lock_edges_take(const cJSON *root, struct lock_edges *edges);
 
-const struct lock_edge *lock_edges_find(const struct lock_edges *edges, const char *from, const char *to); /* NULL: none */
+const struct lock_edge *lock_edges_find(const struct lock_edges *edges, const char *from,
+                                        const char *to); /* NULL: none */
 
 /* The next property `name` of a component or of metadata behind `from` (NULL: the first), or NULL. */
 const cJSON *lock_property_next(const cJSON *object, const cJSON *from, const char *name);

@@ -13,7 +13,8 @@ bool check_limits(const struct compiler *compiler, const cJSON *node)
             return fault_at_key(compiler, limit, "no limit that a policy can set is called", limit->string, NULL);
         if (!cJSON_IsNumber(limit) || limit->valuedouble < 0 || limit->valuedouble > LIMIT_QUIET_SECONDS ||
             limit->valuedouble != limit->valueint)
-            return fault_at_value(compiler, limit, "the value of", limit->string, " is a whole number of seconds, up to a day");
+            return fault_at_value(compiler, limit, "the value of", limit->string,
+                                  " is a whole number of seconds, up to a day");
     }
     return true;
 }
@@ -25,9 +26,11 @@ static bool check_switch(const struct compiler *compiler, const cJSON *node)
     for (const cJSON *member = node->child; member != NULL; member = member->next) {
         bool is_value = strcmp(member->string, "value") == 0, is_report = strcmp(member->string, "report") == 0;
         if (!is_value && !is_report && strcmp(member->string, "why") != 0)
-            return fault_at_key(compiler, member, "unknown key", member->string, "; a switch has \"value\" or \"report\", and \"why\"");
+            return fault_at_key(compiler, member, "unknown key", member->string,
+                                "; a switch has \"value\" or \"report\", and \"why\"");
         if (is_report ? !cJSON_IsTrue(member) : !cJSON_IsString(member))
-            return fault_at_value(compiler, member, "the value of", member->string, is_report ? " is true" : " is a string");
+            return fault_at_value(compiler, member, "the value of", member->string,
+                                  is_report ? " is true" : " is a string");
         *(is_value ? &value : is_report ? &report : &why) = member;
     }
     if (why != NULL && (value == NULL) != (report == NULL))
@@ -74,7 +77,8 @@ bool check_switch_names(const struct policy *policy, const struct compiler *comp
             if (cJSON_IsObject(each))
                 continue;
             if (known == NULL)
-                return fault_at_key(&compilers[number], each, "no switch is called", each->string, "; say \"value\" and \"why\"");
+                return fault_at_key(&compilers[number], each, "no switch is called", each->string,
+                                    "; say \"value\" and \"why\"");
             if (cJSON_GetObjectItemCaseSensitive(known, "value") == NULL)
                 return fault_at_key(&compilers[number], each, "the switch", each->string, " is only reported, not set");
         }
@@ -100,7 +104,8 @@ static const char *text_of(const cJSON *node, const char *key)
     return text != NULL ? text->valuestring : NULL;
 }
 
-void policy_switches(const struct policy *policy, void (*visit)(void *context, const struct policy_switch *found), void *context)
+void policy_switches(const struct policy *policy, void (*visit)(void *context, const struct policy_switch *found),
+                     void *context)
 {
     for (size_t number = 0; number < policy->document_count; number++)
         for (const cJSON *each = switches_of(policy->documents[number].root); each != NULL; each = each->next) {

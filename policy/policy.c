@@ -6,8 +6,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-static const char *const top_keys[] = {"$schema", "version", "mode", "locked", "log_required", "rules", "ipc", "exchanges",
-                                       "wrappers", "caches", "services", "restorers", "loaders", "limits", "switches", "no_deepbind"};
+static const char *const top_keys[] = {"$schema", "version",   "mode",     "locked",     "log_required", "rules",
+                                       "ipc",     "exchanges", "wrappers", "caches",     "services",     "restorers",
+                                       "loaders", "limits",    "switches", "no_deepbind"};
 #define TOP_KEYS (sizeof top_keys / sizeof top_keys[0])
 
 static const char *top_key_word(unsigned number)
@@ -20,7 +21,8 @@ static const struct vocabulary top_words = {top_key_word, TOP_KEYS};
 static enum policy_mode document_mode(const cJSON *root)
 {
     const cJSON *mode = cJSON_GetObjectItemCaseSensitive(root, "mode");
-    return cJSON_IsString(mode) ? (enum policy_mode)(MODE_ENFORCE + words_find(&words_mode, mode->valuestring)) : MODE_UNSET;
+    return cJSON_IsString(mode) ? (enum policy_mode)(MODE_ENFORCE + words_find(&words_mode, mode->valuestring))
+                                : MODE_UNSET;
 }
 
 static bool check_mode(const struct compiler *compiler, const cJSON *node)
@@ -33,10 +35,12 @@ static bool check_mode(const struct compiler *compiler, const cJSON *node)
 static bool check_caches(const struct compiler *compiler, const cJSON *node)
 {
     if (!cJSON_IsObject(node))
-        return fault_at_value(compiler, node, "the value of", node->string, " is an object with \"paths\" and \"modules\"");
+        return fault_at_value(compiler, node, "the value of", node->string,
+                              " is an object with \"paths\" and \"modules\"");
     for (const cJSON *member = node->child; member != NULL; member = member->next) {
         if (strcmp(member->string, "paths") != 0 && strcmp(member->string, "modules") != 0)
-            return fault_at_key(compiler, member, "unknown key", member->string, "; caches have \"paths\" and \"modules\"");
+            return fault_at_key(compiler, member, "unknown key", member->string,
+                                "; caches have \"paths\" and \"modules\"");
         if (!check_strings(compiler, member))
             return false;
     }

@@ -31,7 +31,8 @@ const char *origin_name(enum origin origin); /* "unknown", "app", "library", "un
 /* What the live ring finds out about a name that no rule lists: where it comes from, what it is. */
 enum home { HOME_UNKNOWN, HOME_APP, HOME_STDLIB, HOME_INSTALLED, HOME_MODEL, HOME_TEMPORARY, HOMES };
 enum object {
-    OBJECT_UNKNOWN, OBJECT_VALUE_CLASS, OBJECT_CLASS, OBJECT_FINALIZER, /* a class whose objects act when they go: __del__ */
+    OBJECT_UNKNOWN, OBJECT_VALUE_CLASS, OBJECT_CLASS,
+    OBJECT_FINALIZER, /* a class whose objects act when they go: __del__ */
     OBJECT_FUNCTION, OBJECT_MODULE, OBJECT_OTHER, OBJECTS
 };
 const char *home_name(enum home home);       /* "unknown", "app", "stdlib", "installed", "model", "temporary" */
@@ -64,8 +65,8 @@ struct judgement {
     bool whatever_arguments; /* the same for any arguments, member and offset: SCAN_SETTLED may be answered */
 };
 
-/* A policy text and what to call it in messages. Order: lowest precedence first (site, then user); the built-in policy is
- * always below all. */
+/* A policy text and what to call it in messages. Order: lowest precedence first (site, then user); the built-in policy
+ * is always below all. */
 struct policy_text {
     const char *name;
     const char *text;
@@ -84,8 +85,8 @@ struct policy_fault {
 struct policy *policy_load(const struct policy_text *texts, size_t count, struct policy_fault *fault);
 void policy_free(struct policy *policy);
 
-/* First match wins; name and alias are both judged, the worse counts. Always fills the judgement: what no rule decides is
- * the rule "unlisted-*" of the built-in policy. Thread-safe; allocates nothing. */
+/* First match wins; name and alias are both judged, the worse counts. Always fills the judgement: what no rule decides
+ * is the rule "unlisted-*" of the built-in policy. Thread-safe; allocates nothing. */
 void policy_judge(const struct policy *policy, const struct subject *subject, struct judgement *judgement);
 
 enum policy_mode policy_mode(const struct policy *policy);
@@ -98,13 +99,14 @@ bool policy_no_deepbind(const struct policy *policy);
 /* So many seconds without a model being opened end the phase of loading: the program serves. 0: it never does. */
 unsigned policy_quiet_seconds(const struct policy *policy);
 
-/* Environment variables by which libraries are made stricter: those that are on, with the value they get; and, `value` NULL, those
- * that make a library laxer, to be reported where they are set. */
+/* Environment variables by which libraries are made stricter: those that are on, with the value they get; and, `value`
+ * NULL, those that make a library laxer, to be reported where they are set. */
 struct policy_switch { const char *variable, *value, *why; };
 void policy_switches(const struct policy *policy, void (*visit)(void *context, const struct policy_switch *found),
                      void *context);
 
-/* Does the code in the source file `path` start threads that serve the whole program, whoever happens to need them first? */
+/* Does the code in the source file `path` start threads that serve the whole program, whoever happens to need them
+ * first? */
 bool policy_is_service_file(const struct policy *policy, const char *path);
 
 /* Facts about frameworks that the live ring and the report need, kept as data in default.json: which modules... */
@@ -125,11 +127,12 @@ bool policy_is_cache_path(const struct policy *policy, const char *path, const c
  * `names the base model org/base`, `carries marshalled code`. NUL-terminates; returns the length. */
 size_t policy_describe(const struct effect *effect, char *buffer, size_t size);
 
-/* Glob over names, paths or model ids: `*` and `?` do not cross `separator`, `**` does, `[a-z]` and `\` as in fnmatch. */
+/* Glob over names, paths or model ids: `*` and `?` do not cross `separator`, `**` does, `[a-z]` and `\` as
+ * in fnmatch. */
 bool policy_glob(const char *pattern, const char *text, char separator);
 
-/* Adds one rule to the text of a policy file (or makes one when `text` is NULL), in front of its rules, keeping the rest.
- * Strings NULL where not wanted. Returns malloc'd JSON text, or NULL with the fault. */
+/* Adds one rule to the text of a policy file (or makes one when `text` is NULL), in front of its rules, keeping the
+ * rest. Strings NULL where not wanted. Returns malloc'd JSON text, or NULL with the fault. */
 struct policy_rule_request {
     enum effect_kind effect;
     const char *const *names; /* NULL at the end; the whole NULL: any. Taken literally, as `path` is not */
@@ -147,7 +150,8 @@ char *policy_escape(const char *text);
 /* For people who look at a policy. The built-in one as it was written; static. */
 struct policy_text policy_built_in(void);
 
-/* Where a user's or site's rule comes before a built-in denial and decides less strictly: what the two have in common. */
+/* Where a user's or site's rule comes before a built-in denial and decides less strictly: what the two have
+ * in common. */
 struct policy_shadow {
     const char *rule;    /* id of the rule in front */
     const char *denial;  /* id of the built-in rule behind it */
@@ -156,7 +160,8 @@ struct policy_shadow {
     bool narrowed;       /* the rule in front holds for some models, paths, contents, arguments ... only */
 };
 
-/* Calls `visit` once for each such pair of rules. Of two globs only those are found of which one matches the other's text. */
+/* Calls `visit` once for each such pair of rules. Of two globs only those are found of which one matches the other's
+ * text. */
 void policy_shadows(const struct policy *policy, void (*visit)(void *context, const struct policy_shadow *shadow),
                     void *context);
 

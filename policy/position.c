@@ -16,8 +16,8 @@ struct position position_at(const char *text, size_t length, size_t offset)
     return position;
 }
 
-/* How many values stand before `node` in the text. Counts up in *count; true once `node` is met. The depth is bounded by
- * CJSON_NESTING_LIMIT. */
+/* How many values stand before `node` in the text. Counts up in *count; true once `node` is met. The depth is bounded
+ * by CJSON_NESTING_LIMIT. */
 static bool count_before(const cJSON *value, const cJSON *node, size_t *count)
 {
     if (value == node)
@@ -47,7 +47,8 @@ static void find_value(const char *text, size_t length, size_t before, size_t *k
     size_t last_key = 0;
     for (size_t at = 0; at < length;) {
         size_t start = at;
-        if (strchr(" \t\r\n,:]}", text[at]) != NULL || (unsigned char)text[at] < ' ' || (unsigned char)text[at] >= 0x80) {
+        if (strchr(" \t\r\n,:]}", text[at]) != NULL || (unsigned char)text[at] < ' ' ||
+            (unsigned char)text[at] >= 0x80) {
             at++;
             continue;
         }

@@ -219,8 +219,8 @@ static bool take_digits(const char **at, unsigned count, unsigned least, unsigne
 static bool parse_date(const char *at, int64_t *end)
 {
     unsigned year, month, day, hour, minute, second;
-    if (!take_digits(&at, 4, 1970, 9999, &year) || *at++ != '-' || !take_digits(&at, 2, 1, 12, &month) || *at++ != '-' ||
-        !take_digits(&at, 2, 1, 31, &day))
+    if (!take_digits(&at, 4, 1970, 9999, &year) || *at++ != '-' || !take_digits(&at, 2, 1, 12, &month) ||
+        *at++ != '-' || !take_digits(&at, 2, 1, 31, &day))
         return false;
     *end = days_from_date(year, month, day) * 86400;
     if (*at == '\0') {
@@ -256,8 +256,8 @@ static const struct vocabulary argument_words = {argument_word, 10};
 static bool check_argument(const struct compiler *compiler, const cJSON *pattern)
 {
     if (!cJSON_IsString(pattern))
-        return fault_at_value(compiler, pattern, "an argument pattern is a string, null (absent) or a list of strings", NULL,
-                              NULL);
+        return fault_at_value(compiler, pattern, "an argument pattern is a string, null (absent) or a list of strings",
+                              NULL, NULL);
     if (pattern->valuestring[0] != '@' || words_find(&argument_words, pattern->valuestring) >= 0)
         return true;
     return fault_word(compiler, pattern, &argument_words, "kind of argument");
@@ -378,8 +378,8 @@ static bool check_sense(const struct compiler *compiler, const cJSON *node, cons
     return senseless == NULL || fault_at_value(compiler, node, senseless, NULL, NULL);
 }
 
-/* Whoever lets a name be called or created lets it appear: a load is judged by each of these, and a permission that leaves the
- * others denied would permit nothing. The built-in rules say each effect for themselves. */
+/* Whoever lets a name be called or created lets it appear: a load is judged by each of these, and a permission that
+ * leaves the others denied would permit nothing. The built-in rules say each effect for themselves. */
 static void add_implied(struct rule *rule)
 {
     unsigned call = 1u << EFFECT_CALL, create = 1u << EFFECT_CREATE, import = 1u << EFFECT_IMPORT;

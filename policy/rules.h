@@ -10,8 +10,8 @@
 /* Whose rule is it? In order of precedence. */
 enum tier { TIER_USER, TIER_SITE, TIER_BUILT_IN };
 
-/* Strings and lists point into the policy's JSON trees. Masks have a bit for each value of their enum. A list is an array,
- * or a single string that stands for an array of one; NULL: the rule does not ask. */
+/* Strings and lists point into the policy's JSON trees. Masks have a bit for each value of their enum. A list is an
+ * array, or a single string that stands for an array of one; NULL: the rule does not ask. */
 struct rule {
     const char *id, *why, *severity;
     const cJSON *match, *args, *formats, *paths, *models, *holds;
@@ -33,7 +33,8 @@ static inline char effect_separator(enum effect_kind kind) { return effect_is_ca
 /* Rules in the order in which they are tried, found by the name of the effect.
  *
  * Three chains can decide a name, each in the rules' order: the patterns without a wildcard that equal it; the globs
- * whose first component is literal and equals the name's ("os.**"); and all other globs and the rules without "match". */
+ * whose first component is literal and equals the name's ("os.**"); and all other globs and the rules
+ * without "match". */
 struct index_entry {
     uint32_t rule;
     uint32_t next;       /* entry + 1, 0: the end */
@@ -53,7 +54,8 @@ struct rule_index {
     struct index_chain general[EFFECT_KINDS];
 };
 
-/* Builds the index of `count` rules. Patterns whose wildcards are all escaped are unescaped in place. False: no memory. */
+/* Builds the index of `count` rules. Patterns whose wildcards are all escaped are unescaped in place. False:
+ * no memory. */
 bool index_build(struct rule_index *index, const struct rule *rules, uint32_t count);
 void index_free(struct rule_index *index);
 
@@ -92,8 +94,8 @@ bool fault_at_value(const struct compiler *compiler, const cJSON *node, const ch
 bool fault_at_key(const struct compiler *compiler, const cJSON *node, const char *message, const char *word,
                   const char *after);
 
-/* Parses the text, which must be one JSON object without repeated keys or NULs in strings. NULL with the fault; `shape` is
- * what it says of another JSON value. */
+/* Parses the text, which must be one JSON object without repeated keys or NULs in strings. NULL with the fault; `shape`
+ * is what it says of another JSON value. */
 #define POLICY_SHAPE "a policy is a JSON object: {\"version\": 1, \"rules\": [...]}"
 cJSON *document_parse(struct compiler *compiler, const char *shape);
 
@@ -103,8 +105,8 @@ bool rule_compile(const struct compiler *compiler, const cJSON *node, struct rul
 /* Is `node` a string, or an array of strings? False with a fault. */
 bool check_strings(const struct compiler *compiler, const cJSON *node);
 
-/* Checks the values of "limits" and "switches"; and, once all texts are parsed, that each switch which is turned is known. False
- * with a fault. */
+/* Checks the values of "limits" and "switches"; and, once all texts are parsed, that each switch which is turned is
+ * known. False with a fault. */
 bool check_limits(const struct compiler *compiler, const cJSON *node);
 bool check_switches(const struct compiler *compiler, const cJSON *node);
 bool check_switch_names(const struct policy *policy, const struct compiler *compilers, size_t count);

@@ -10,8 +10,8 @@ struct vocabulary {
     unsigned count;
 };
 
-extern const struct vocabulary words_effect, words_decision, words_mode, words_moment, words_origin, words_home, words_object,
-    words_severity;
+extern const struct vocabulary words_effect, words_decision, words_mode, words_moment, words_origin, words_home,
+    words_object, words_severity;
 
 /* The number of `word`, or -1. */
 int words_find(const struct vocabulary *vocabulary, const char *word);

@@ -13,8 +13,8 @@ struct asker {
 };
 struct asker asker_find(const struct frame *frames, unsigned count);
 
-/* ORIGIN_APP when the application itself asks, ORIGIN_LIBRARY when an installed package does, else ORIGIN_UNKNOWN. For records:
- * file names can be claimed, so nothing is allowed on the strength of it. */
+/* ORIGIN_APP when the application itself asks, ORIGIN_LIBRARY when an installed package does, else ORIGIN_UNKNOWN. For
+ * records: file names can be claimed, so nothing is allowed on the strength of it. */
 enum origin asker_origin(const struct frame *frames, unsigned count);
 
 /* Where an installed package's path begins: behind site-packages/ or dist-packages/. NULL for other files. */

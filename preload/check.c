@@ -97,7 +97,8 @@ static bool content_holds(struct check *check, const struct seal *seal)
     return !strcmp(told, check->content);
 }
 
-/* Does a library follow such a name by itself? Where the policy has nothing against that, there is nothing to remember. */
+/* Does a library follow such a name by itself? Where the policy has nothing against that, there is nothing
+ * to remember. */
 static bool is_followed(const struct policy *policy, const struct effect *effect)
 {
     struct effect read = {.kind = EFFECT_READ, .name = effect->name, .format = effect->format};
@@ -139,10 +140,12 @@ static enum scanned scan_file(struct check *check, bool in_root, struct seal *se
         if (raw_fstat(check->fd, &after) < 0)
             return SCANNED_CHANGING;
         struct verdict_identity before_id = verdict_identity(&check->status), after_id = verdict_identity(&after);
-        bool steady = !memcmp(&before_id, &after_id, sizeof before_id) && (!seal || (!seal->unstable && !seal->incomplete));
+        bool steady =
+            !memcmp(&before_id, &after_id, sizeof before_id) && (!seal || (!seal->unstable && !seal->incomplete));
         check->status = after;
         if (steady && content_holds(check, seal))
-            return check->judged.scan.status == SCAN_NOT_MODEL || (check->judged.scan.status == SCAN_IO && !check->judged.count)
+            return check->judged.scan.status == SCAN_NOT_MODEL ||
+                           (check->judged.scan.status == SCAN_IO && !check->judged.count)
                        ? SCANNED_NO_MODEL
                        : SCANNED;
         if (seal)
@@ -163,7 +166,8 @@ static bool judge_content(struct check *check)
 /* Is it one of the files in which chat templates come? */
 static bool may_hold_template(const struct check *check)
 {
-    static const char *const names[] = {"/tokenizer_config.json", "/processor_config.json", "/chat_template.json", ".jinja"};
+    static const char *const names[] = {"/tokenizer_config.json", "/processor_config.json", "/chat_template.json",
+                                        ".jinja"};
     size_t length = strlen(check->path);
     for (size_t i = 0; i < sizeof names / sizeof names[0]; i++)
         if (length >= strlen(names[i]) && !strcmp(check->path + length - strlen(names[i]), names[i]))
@@ -208,8 +212,8 @@ static bool judge_afresh(struct check *check, bool in_root)
     return check_conclude(check, true);
 }
 
-/* By the name that the program uses, because a hub cache's link says more than its blob; where that does not tell where the file
- * lies, by the kernel's, unless a link at its end leads elsewhere. */
+/* By the name that the program uses, because a hub cache's link says more than its blob; where that does not tell where
+ * the file lies, by the kernel's, unless a link at its end leads elsewhere. */
 static void identify(struct check *check)
 {
     const char *name = strrchr(check->path, '/'), *real = strrchr(check->real, '/');
@@ -361,5 +365,6 @@ bool guard_file_being_read(char *path, size_t size)
 {
     int fd = guard_thread.last_read_fd - 1;
     unsigned state = fd >= 0 ? descriptor_state(fd) : DESCRIPTOR_UNKNOWN;
-    return size >= VERDICT_PATH && state >= DESCRIPTOR_SEALED && verdict_path((int)(state - DESCRIPTOR_SEALED), fd, path);
+    return size >= VERDICT_PATH && state >= DESCRIPTOR_SEALED &&
+           verdict_path((int)(state - DESCRIPTOR_SEALED), fd, path);
 }

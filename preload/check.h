@@ -35,24 +35,24 @@ struct check {
     struct judged judged;
 };
 
-/* Names the file behind `fd`: `shown`, absolute, as the program wrote it relative to `dirfd` (NULL: unknown), and what the
- * kernel calls it. Returns whether the program gave a name at all. */
+/* Names the file behind `fd`: `shown`, absolute, as the program wrote it relative to `dirfd` (NULL: unknown), and what
+ * the kernel calls it. Returns whether the program gave a name at all. */
 bool check_name(int fd, int dirfd, const char *path, char shown[PATH_MAX], char real[PATH_MAX]);
 
-/* Compares the file, and what is new in check->judged (`judged`, `fresh`), with the lock, if there is one: fills check->drift and
- * check->new_edge, and verdict.sha256 where it took the file's hash. Not
- * `judged`: its content is none of a model's. `seal` as for file_hash(). */
+/* Compares the file, and what is new in check->judged (`judged`, `fresh`), with the lock, if there is one: fills
+ * check->drift and check->new_edge, and verdict.sha256 where it took the file's hash. Not `judged`: its content is none
+ * of a model's. `seal` as for file_hash(). */
 void check_drift(struct check *check, bool judged, bool fresh, const struct seal *seal);
 
 /* Fills check->frames, once. */
 void check_walk(struct check *check);
 
-/* The end of every judgement: counts, records, says. `fresh`: the findings have not been recorded before. Returns whether the
- * program may have the file. */
+/* The end of every judgement: counts, records, says. `fresh`: the findings have not been recorded before. Returns
+ * whether the program may have the file. */
 bool check_conclude(struct check *check, bool fresh);
 
-/* The same for a file that holds nothing to judge: recorded when it belongs to a model all the same, because it lies in a
- * hub cache (a vocabulary) or a model names it (weights outside an ONNX graph). */
+/* The same for a file that holds nothing to judge: recorded when it belongs to a model all the same, because it lies in
+ * a hub cache (a vocabulary) or a model names it (weights outside an ONNX graph). */
 bool check_conclude_plain(struct check *check);
 
 /* Might it be such a file, going by the name alone? */

@@ -51,7 +51,8 @@ static struct edge edge_find(const struct check *check)
     struct edge edge;
     char reading[VERDICT_PATH];
     bool unpickling = check->subject.origin == ORIGIN_UNPICKLER && guard_file_being_read(reading, sizeof reading);
-    edges_find(check->path, check->real, &check->model, unpickling ? reading : NULL, check->frames, check->frame_count, &edge);
+    edges_find(check->path, check->real, &check->model, unpickling ? reading : NULL, check->frames, check->frame_count,
+               &edge);
     return edge;
 }
 
@@ -62,7 +63,8 @@ static bool naming_look(const struct check *check, const struct edge *edge, stru
     static struct text_seen looked = {hashes, 256, 0};
     long process = raw_getpid();
     if (edge->parent[0] || !check->model.id[0] ||
-        !text_first_seen(&looked, text_hash_bytes(text_hash(TEXT_HASH_START, check->model.id), &process, sizeof process)))
+        !text_first_seen(&looked,
+                         text_hash_bytes(text_hash(TEXT_HASH_START, check->model.id), &process, sizeof process)))
         return false;
     naming_find(&check->model, check->path, check->frames, check->frame_count, naming);
     return true;

@@ -6,7 +6,8 @@
 
 #include <string.h>
 
-/* What is new is denied without its hash when that would take long: hashing a whole checkpoint to name it helps nobody. */
+/* What is new is denied without its hash when that would take long: hashing a whole checkpoint to name it
+ * helps nobody. */
 #define DRIFT_HASH_MAX (64u << 20)
 
 /* Takes the hash, unless it is known. */
@@ -48,7 +49,8 @@ static bool is_opened_anew(struct check *check, const struct lock *lock, struct 
     struct model_identity parent;
     struct edge edge;
     enum origin origin = who_suspected() ? who_asks() : ORIGIN_UNKNOWN;
-    if (origin == ORIGIN_UNPICKLER && guard_file_being_read(reading, sizeof reading) && strcmp(reading, check->path) != 0) {
+    if (origin == ORIGIN_UNPICKLER && guard_file_being_read(reading, sizeof reading) &&
+        strcmp(reading, check->path) != 0) {
         model_identify(reading, &parent);
         return parent.id[0] && drift_new_edge(lock, parent.id, check->model.id, NULL, drift);
     }
@@ -56,7 +58,8 @@ static bool is_opened_anew(struct check *check, const struct lock *lock, struct 
         return false;
     check_walk(check);
     edges_find(check->path, check->real, &check->model, NULL, check->frames, check->frame_count, &edge);
-    return edge.kind == EDGE_OBSERVED && edge.parent[0] && drift_new_edge(lock, edge.parent, check->model.id, NULL, drift);
+    return edge.kind == EDGE_OBSERVED && edge.parent[0] &&
+           drift_new_edge(lock, edge.parent, check->model.id, NULL, drift);
 }
 
 void check_drift(struct check *check, bool judged, bool fresh, const struct seal *seal)

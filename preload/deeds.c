@@ -42,9 +42,10 @@ static const struct event_deed *deed_find(const char *event)
     return NULL;
 }
 
-/* from_buffer() and from_buffer_copy() of ctypes raise ("ctypes.cdata/buffer", address, size, offset), and the first then
- * ("ctypes.cdata", address + offset), as from_address() does (Modules/_ctypes/_ctypes.c). What views a buffer of Python's
- * own, within its bounds, reaches nothing new: xgboost's __setstate__ does it. */
+/* from_buffer() and from_buffer_copy() of ctypes raise ("ctypes.cdata/buffer", address, size, offset), and the first
+ * then
+ * ("ctypes.cdata", address + offset), as from_address() does (Modules/_ctypes/_ctypes.c). What views a buffer of
+ * Python's own, within its bounds, reaches nothing new: xgboost's __setstate__ does it. */
 static bool views_buffer(const char *event, struct py_object *arguments)
 {
     uint32_t expected = guard_thread.ctypes_view;
@@ -76,8 +77,8 @@ static const char *target(struct py_object *object, unsigned depth)
     return NULL;
 }
 
-/* Is it the doing of something that interrupts whoever asks, or how an object restores itself? Cheapest first; the last may
- * run a collection. */
+/* Is it the doing of something that interrupts whoever asks, or how an object restores itself? Cheapest first; the last
+ * may run a collection. */
 static bool excused(const struct deed *deed)
 {
     struct guard_section section = guard_enter();

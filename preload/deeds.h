@@ -8,8 +8,8 @@
  * unpickler was allowed to make. Returns what the audit hook is to return. GIL held. */
 int deeds_judge(const char *event, struct py_object *arguments);
 
-/* Judges ("subprocess.Popen", executable, arguments, folder, environment) whoever asks: may that be started (program.h)? The
- * child that does it may run on borrowed memory, and cannot record. As deeds_judge() otherwise. */
+/* Judges ("subprocess.Popen", executable, arguments, folder, environment) whoever asks: may that be started
+ * (program.h)? The child that does it may run on borrowed memory, and cannot record. As deeds_judge() otherwise. */
 int deeds_judge_start(struct py_object *arguments);
 
 #endif

@@ -15,7 +15,8 @@ enum {
 };
 
 extern uint16_t descriptors[DESCRIPTORS_MAX];
-/* No number above this one is known: close_range() up to the last possible descriptor is what every subprocess begins with. */
+/* No number above this one is known: close_range() up to the last possible descriptor is what every subprocess begins
+ * with. */
 extern uint32_t descriptors_highest;
 
 static inline unsigned descriptor_state(int fd)

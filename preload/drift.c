@@ -37,7 +37,8 @@ bool drift_counts(const struct model_identity *model, const char *path, const ch
 {
     if (model->hub || !format)
         return model->hub;
-    return strncmp(model->id, "file:", 5) != 0 || model_in_root(path) || (strcmp(format, "pickle") == 0 && !is_temporary(path));
+    return strncmp(model->id, "file:", 5) != 0 || model_in_root(path) ||
+           (strcmp(format, "pickle") == 0 && !is_temporary(path));
 }
 
 static void put_hash(struct line *line, const char *sha256)
@@ -50,7 +51,8 @@ static void put_hash(struct line *line, const char *sha256)
     }
 }
 
-static void put_clause(struct line *line, const struct lock_found *found, const struct model_identity *model, const char *sha256)
+static void put_clause(struct line *line, const struct lock_found *found, const struct model_identity *model,
+                       const char *sha256)
 {
     const char *id = model->id[0] ? model->id : "no known model";
     switch (found->state) {
@@ -90,7 +92,8 @@ static void put_clause(struct line *line, const struct lock_found *found, const 
     }
 }
 
-void drift_find(const struct lock_found *found, const struct model_identity *model, const char *sha256, struct drift *drift)
+void drift_find(const struct lock_found *found, const struct model_identity *model, const char *sha256,
+                struct drift *drift)
 {
     static const char *const rules[] = {
         [LOCK_NO_MODEL] = "lock-new-model", [LOCK_MOVED] = "lock-moved",    [LOCK_NO_COMMIT] = "lock-no-commit",

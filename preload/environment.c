@@ -179,7 +179,8 @@ size_t environment_shell_size(const char *command)
     if (!environment_child_size(environ))
         return 0;
     const char *preload = find(environ, "LD_PRELOAD");
-    size_t size = sizeof "export LD_PRELOAD=:\n" + quoted_size(environment.library) + (preload ? quoted_size(preload) : 0);
+    size_t size =
+        sizeof "export LD_PRELOAD=:\n" + quoted_size(environment.library) + (preload ? quoted_size(preload) : 0);
     for (size_t i = 0; i < KEPT; i++)
         size += sizeof "export =\n" + strlen(kept[i].name) + quoted_size(kept[i].value);
     return size + strlen(command) + 1;
@@ -197,7 +198,8 @@ const char *environment_shell(const char *command, char *scratch)
     }
     for (size_t i = 0; i < KEPT; i++)
         if (add_needed(environ, &kept[i]))
-            text = append(append_quoted(append(append(append(text, "export "), kept[i].name), "="), kept[i].value), "\n");
+            text =
+                append(append_quoted(append(append(append(text, "export "), kept[i].name), "="), kept[i].value), "\n");
     append(text, command);
     return scratch;
 }

@@ -28,10 +28,11 @@ extern struct environment environment;
 void environment_capture(void);
 
 /* The environment for a child: `envp` with the guard's library put back into LD_PRELOAD and the GUARD_ variables of the
- * start added where they are missing; entries of the caller are kept. Never touches environ or `envp`. `envp` NULL: empty.
+ * start added where they are missing; entries of the caller are kept. Never touches environ or `envp`. `envp` NULL:
+ * empty.
  *
- * environment_child_size gives the bytes of scratch that environment_child needs, or 0 when `envp` may be used as it is. Both are
- * async-signal-safe and work in vfork children. */
+ * environment_child_size gives the bytes of scratch that environment_child needs, or 0 when `envp` may be used as it
+ * is. Both are async-signal-safe and work in vfork children. */
 size_t environment_child_size(char *const envp[]);
 char **environment_child(char *const envp[], void *scratch);
 

@@ -11,7 +11,8 @@
 #define HASH_BUFFER (64 * SEAL_BLOCK)
 
 /* Hashes what there is. False: it cannot be read, or a judged block is another one now (`*changed`). */
-static bool hash_bytes(int fd, uint64_t size, const struct seal *seal, unsigned char *buffer, SHA256_CTX *context, bool *changed)
+static bool hash_bytes(int fd, uint64_t size, const struct seal *seal, unsigned char *buffer, SHA256_CTX *context,
+                       bool *changed)
 {
     for (uint64_t at = 0; at < size;) {
         size_t want = size - at < HASH_BUFFER ? (size_t)(size - at) : HASH_BUFFER;
@@ -35,7 +36,8 @@ static bool hash_bytes(int fd, uint64_t size, const struct seal *seal, unsigned 
     return true;
 }
 
-static enum hash_answer hash_afresh(int fd, const struct stat *status, const struct seal *seal, struct known_hash *known)
+static enum hash_answer hash_afresh(int fd, const struct stat *status, const struct seal *seal,
+                                    struct known_hash *known)
 {
     unsigned char *buffer = scratch_take_any(NULL, HASH_BUFFER);
     struct verdict_identity before = verdict_identity(status), after;

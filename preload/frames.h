@@ -37,8 +37,8 @@ unsigned frames_find(const void *const *codes, unsigned count);
  * identities. */
 const void *frames_find_such(bool (*is)(const void *code), unsigned *at);
 
-/* Does `code`, a frame's code, claim to come from a file of this (short, ASCII) name? For names that nobody gains by claiming. To be
- * called from within frames_find_such() only. */
+/* Does `code`, a frame's code, claim to come from a file of this (short, ASCII) name? For names that nobody gains by
+ * claiming. To be called from within frames_find_such() only. */
 bool frames_code_claims(const void *code, const char *file);
 
 /* With the GIL held: compares a walk with the C API, once. Until it agreed the functions above return nothing. */

@@ -22,8 +22,8 @@ int guard_state_word = GUARD_UNINIT;
 __thread struct guard_thread guard_thread;
 struct tally tally;
 
-/* A page that the kernel empties in a forked child and leaves alone in a vfork child (MADV_WIPEONFORK, Linux 4.14; without it
- * the two cannot be told apart, and both are taken for forks). */
+/* A page that the kernel empties in a forked child and leaves alone in a vfork child (MADV_WIPEONFORK, Linux 4.14;
+ * without it the two cannot be told apart, and both are taken for forks). */
 static uint32_t *same_process;
 static long process_id;
 
@@ -105,7 +105,8 @@ static void note_fault(struct loaded *mine, const struct policy_fault *found)
     append_text(to, end, found->message);
 }
 
-/* Every thread that finds nothing loaded loads for itself; one publishes, the others throw theirs away. NULL: no memory. */
+/* Every thread that finds nothing loaded loads for itself; one publishes, the others throw theirs away. NULL: no
+ * memory. */
 static const struct loaded *load(void)
 {
     struct loaded *mine = __atomic_load_n(&loaded, __ATOMIC_ACQUIRE), *none = NULL;
@@ -149,7 +150,8 @@ enum policy_mode guard_mode(void)
                              : !strcmp(environment.mode, "off")     ? MODE_OFF
                              : !strcmp(environment.mode, "enforce") ? MODE_ENFORCE
                                                                     : MODE_UNSET;
-    if (!in_force || (in_force->faulty && !in_force->lock_faulty)) /* a site policy that cannot be read might be locked */
+    if (!in_force ||
+        (in_force->faulty && !in_force->lock_faulty)) /* a site policy that cannot be read might be locked */
         return asked == MODE_UNSET || !in_force || in_force->site_faulty ? MODE_ENFORCE : asked;
     enum policy_mode said = policy_mode(in_force->policy);
     if (said == MODE_UNSET)
@@ -165,7 +167,8 @@ const struct policy *guard_policy(void)
     if (!in_force || (in_force->faulty && guard_mode() != MODE_AUDIT))
         return NULL;
     if (in_force->faulty)
-        say_fault(in_force->lock_faulty ? "audit goes on without the lock: " : "audit goes on with the built-in policy: ",
+        say_fault(in_force->lock_faulty ? "audit goes on without the lock: "
+                                        : "audit goes on with the built-in policy: ",
                   in_force->fault, 0);
     return in_force->policy;
 }
@@ -209,7 +212,8 @@ static enum decision carry_out(const struct subject *subject, const struct judge
     if (subject->path)
         model_identify(subject->path, &identity);
     char sha256[65];
-    bool hashed = (denied || effect->kind == EFFECT_CODE) && subject->sha256 && subject->sha256(subject->sha256_context, sha256);
+    bool hashed =
+        (denied || effect->kind == EFFECT_CODE) && subject->sha256 && subject->sha256(subject->sha256_context, sha256);
     struct record record = {
         .event = effect_kind_name(effect->kind),
         .decision = judgement->decision,

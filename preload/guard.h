@@ -36,20 +36,21 @@ enum policy_mode guard_mode(void);
 
 /* Judges a live effect, records it when it is not trivial, prints the human line for a warning-free denial, and returns
  * what the program is to see: DECISION_DENY only in enforce mode. `frames` may be NULL: they are then walked here when
- * needed. `message` (NULL or `size` bytes) receives "guard: denied ..." for an exception's text. Takes no lock across calls
- * out; allocates nothing after the policy is loaded. Call inside guard_enter/guard_leave. */
+ * needed. `message` (NULL or `size` bytes) receives "guard: denied ..." for an exception's text. Takes no lock across
+ * calls out; allocates nothing after the policy is loaded. Call inside guard_enter/guard_leave. */
 enum decision guard_decide(struct subject *subject, const struct frame *frames, unsigned frame_count, char *message,
                            size_t size);
 /* The same for an effect already judged (settled) by the caller. */
 enum decision guard_act(const struct subject *subject, const struct judgement *judgement, const struct frame *frames,
                         unsigned frame_count, char *message, size_t size);
 
-/* Judges the file behind `fd`, just opened as `path` relative to `dirfd` (AT_FDCWD; NULL path: unknown). True: the program
- * may have it. Denials and audits are recorded and printed. Keeps errno, the descriptor's position and the descriptor. */
+/* Judges the file behind `fd`, just opened as `path` relative to `dirfd` (AT_FDCWD; NULL path: unknown). True: the
+ * program may have it. Denials and audits are recorded and printed. Keeps errno, the descriptor's position and the
+ * descriptor. */
 bool guard_check_fd(int fd, int dirfd, const char *path);
 
-/* The judged file that this thread read last and still holds open, so that what an unpickler does can be laid at the door of
- * a model: its path as the program named it. False: none. For naming and for rules that name a model. */
+/* The judged file that this thread read last and still holds open, so that what an unpickler does can be laid at the
+ * door of a model: its path as the program named it. False: none. For naming and for rules that name a model. */
 bool guard_file_being_read(char *path, size_t size);
 
 /* Was the last judged open on this thread one of a library's own caches (policy "caches", owned by the user)? */

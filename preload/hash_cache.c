@@ -50,8 +50,8 @@ static void entry_check(const struct entry *entry, unsigned char check[DIGEST_SI
     digest_sha256(entry, offsetof(struct entry, check), check);
 }
 
-/* Opens the folder `name` below `parent`, making it if need be. It must be the user's, and a private one closed to all others:
- * whoever else may write in the folder above it can put nothing in its place that belongs to the user. */
+/* Opens the folder `name` below `parent`, making it if need be. It must be the user's, and a private one closed to all
+ * others: whoever else may write in the folder above it can put nothing in its place that belongs to the user. */
 static int folder_open(int parent, const char *name, bool private, bool make)
 {
     const int flags = O_RDONLY | O_DIRECTORY | O_CLOEXEC | (private ? O_NOFOLLOW : 0);

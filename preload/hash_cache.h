@@ -1,4 +1,5 @@
-/* Hashes of files that were hashed before, for file_hash.c: one small file each, in a folder that is the user's alone. */
+/* Hashes of files that were hashed before, for file_hash.c: one small file each, in a folder that is the
+ * user's alone. */
 #ifndef GUARD_HASH_CACHE_H
 #define GUARD_HASH_CACHE_H
 

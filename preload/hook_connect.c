@@ -27,7 +27,8 @@ static void put_address(char text[ADDRESS_TEXT], const struct sockaddr *address,
     const struct sockaddr_in6 *six = (const void *)address;
     const struct sockaddr_un *local = (const void *)address;
     size_t start = offsetof(struct sockaddr_un, sun_path);
-    if (address->sa_family == AF_INET && length >= sizeof *four && inet_ntop(AF_INET, &four->sin_addr, text, INET_ADDRSTRLEN)) {
+    if (address->sa_family == AF_INET && length >= sizeof *four &&
+        inet_ntop(AF_INET, &four->sin_addr, text, INET_ADDRSTRLEN)) {
         put_port(text, four->sin_port);
     } else if (address->sa_family == AF_INET6 && length >= sizeof *six &&
                inet_ntop(AF_INET6, &six->sin6_addr, text + 1, INET6_ADDRSTRLEN)) {

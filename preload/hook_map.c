@@ -1,5 +1,5 @@
-/* Mapping a file: the judged blocks are looked at once more, and a descriptor from elsewhere is judged now. What changes
- * in the mapping later is not seen (README, boundary). */
+/* Mapping a file: the judged blocks are looked at once more, and a descriptor from elsewhere is judged now. What
+ * changes in the mapping later is not seen (README, boundary). */
 #define _GNU_SOURCE
 #include "decimal.h"
 #include "deed.h"

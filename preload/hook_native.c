@@ -28,8 +28,8 @@ static char *message_take(void)
     return messages[__atomic_fetch_add(&next, 1, __ATOMIC_RELAXED) % MESSAGES];
 }
 
-/* The loader puts the folder of the caller's object in place of $ORIGIN. False: nothing to put in its place, or it does not
- * fit. */
+/* The loader puts the folder of the caller's object in place of $ORIGIN. False: nothing to put in its place, or it does
+ * not fit. */
 static bool expand_origin(const char *path, const void *caller, char expanded[PATH_MAX])
 {
     static const char *const words[] = {"$ORIGIN/", "${ORIGIN}/"};
@@ -66,9 +66,9 @@ static bool may_strip_deepbind(void)
     return may;
 }
 
-/* Names without a slash are looked up where the system, the environment and the caller's own RUNPATH say: no file can choose
- * what is found there. A mode without RTLD_LAZY and RTLD_NOW makes the loader refuse what it is given, our message in place of
- * the name, without looking for such a file. */
+/* Names without a slash are looked up where the system, the environment and the caller's own RUNPATH say: no file can
+ * choose what is found there. A mode without RTLD_LAZY and RTLD_NOW makes the loader refuse what it is given, our
+ * message in place of the name, without looking for such a file. */
 struct dlopen_call guard_check_dlopen(const char *path, int flags, const void *caller)
 {
     int saved = errno;

@@ -88,7 +88,8 @@ static bool needs_mode(int flags)
         va_end(list);                                \
     }
 
-/* Before the constructor ran the kernel is asked directly: dlsym may allocate, and an allocator may be what is opening. */
+/* Before the constructor ran the kernel is asked directly: dlsym may allocate, and an allocator may be what
+ * is opening. */
 #define OPEN(name, extra)                                                                                        \
     int hook_##name(const char *path, int flags, ...)                                                            \
     {                                                                                                            \
@@ -167,8 +168,9 @@ int hook_open_by_handle_at(int mountfd, struct file_handle *handle, int flags)
 {
     if (!may_open("a file", flags))
         return -1;
-    int fd = real.open_by_handle_at ? real.open_by_handle_at(mountfd, handle, flags)
-                                    : answer(raw_syscall6(SYS_open_by_handle_at, mountfd, (long)handle, flags, 0, 0, 0));
+    int fd = real.open_by_handle_at
+                 ? real.open_by_handle_at(mountfd, handle, flags)
+                 : answer(raw_syscall6(SYS_open_by_handle_at, mountfd, (long)handle, flags, 0, 0, 0));
     return opened(fd, AT_FDCWD, NULL, flags);
 }
 

@@ -1,6 +1,6 @@
-/* Reading. Two things happen here and at open nowhere else: a descriptor that came from elsewhere (inherited, received, a
- * memfd) is judged at its first read, and bytes of a judged model are compared with what was judged (DESIGN: a verdict
- * by file identity proves nothing, stores through a shared mapping leave every timestamp alone). */
+/* Reading. Two things happen here and at open nowhere else: a descriptor that came from elsewhere (inherited, received,
+ * a memfd) is judged at its first read, and bytes of a judged model are compared with what was judged (DESIGN: a
+ * verdict by file identity proves nothing, stores through a shared mapping leave every timestamp alone). */
 #define _GNU_SOURCE
 #include "descriptors.h"
 #include "guard.h"
@@ -55,8 +55,8 @@ static bool part_holds(int fd, const void *bytes, size_t length, uint64_t offset
     return false;
 }
 
-/* After the real read: `got` bytes spread over `parts`, from `offset` (-1: just before the descriptor's position). Denied
- * bytes are wiped before the program can see them. */
+/* After the real read: `got` bytes spread over `parts`, from `offset` (-1: just before the descriptor's position).
+ * Denied bytes are wiped before the program can see them. */
 static ssize_t was_read(int fd, ssize_t got, const struct iovec *parts, int count, int64_t offset)
 {
     if (got <= 0 || descriptor_state(fd) < DESCRIPTOR_SEALED || !guard_may_judge())
@@ -124,9 +124,9 @@ READ(readv, (int fd, const struct iovec *parts, int count), (fd, parts, count),
      raw_syscall6(SYS_readv, fd, (long)parts, count, 0, 0, 0), was_read(fd, got, parts, count, -1))
 READ(preadv, (int fd, const struct iovec *parts, int count, off_t offset), (fd, parts, count, offset), PREADV_RAW(0),
      was_read(fd, got, parts, count, offset))
-READ(preadv64, (int fd, const struct iovec *parts, int count, off64_t offset), (fd, parts, count, offset), PREADV_RAW(0),
-     was_read(fd, got, parts, count, offset))
-READ(preadv2, (int fd, const struct iovec *parts, int count, off_t offset, int flags), (fd, parts, count, offset, flags),
-     PREADV_RAW(flags), was_read(fd, got, parts, count, offset))
+READ(preadv64, (int fd, const struct iovec *parts, int count, off64_t offset), (fd, parts, count, offset),
+     PREADV_RAW(0), was_read(fd, got, parts, count, offset))
+READ(preadv2, (int fd, const struct iovec *parts, int count, off_t offset, int flags),
+     (fd, parts, count, offset, flags), PREADV_RAW(flags), was_read(fd, got, parts, count, offset))
 READ(preadv64v2, (int fd, const struct iovec *parts, int count, off64_t offset, int flags),
      (fd, parts, count, offset, flags), PREADV_RAW(flags), was_read(fd, got, parts, count, offset))

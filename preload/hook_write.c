@@ -1,5 +1,5 @@
-/* What changes the file system by name. Inside an unpickler nothing legitimate does (deed.h); for everybody else one word of
- * the thread's is looked at. */
+/* What changes the file system by name. Inside an unpickler nothing legitimate does (deed.h); for everybody else one
+ * word of the thread's is looked at. */
 #define _GNU_SOURCE
 #include "deed.h"
 #include "real.h"

@@ -12,7 +12,8 @@
  * left out from the arguments backwards. */
 #define JUDGED_TEXT 4096
 
-/* One judged effect that is not trivial: warned of, denied, or an edge to another model or file (whatever its decision). */
+/* One judged effect that is not trivial: warned of, denied, or an edge to another model or file (whatever its
+ * decision). */
 struct finding {
     struct effect effect; /* strings and arguments point into this finding, or are the policy's */
     struct judgement judgement;
@@ -39,7 +40,8 @@ struct judge_request {
     struct source source;
     bool in_model_root; /* see model_in_root() */
     bool beside;        /* see struct scan_request */
-    /* Told of each file that this one names (EFFECT_READ), also of those that are not kept as findings. NULL: nobody. */
+    /* Told of each file that this one names (EFFECT_READ), also of those that are not kept as findings.
+     * NULL: nobody. */
     void (*names_file)(void *context, const struct effect *effect);
     void *names_context;
 };

@@ -17,8 +17,9 @@
  * ------------------------------------------------------------------------------- */
 
 #define PLACE_SIZE 1024u /* longer folders are not noted */
-#define PACKAGES 8u      /* folders for installed packages: a virtual environment's, the user's, the distribution's two */
-/* How often what is noted may change in one process: it is read without a lock, so what it replaces is never given back. */
+#define PACKAGES   8u /* folders for installed packages: a virtual environment's, the user's, the distribution's two */
+/* How often what is noted may change in one process: it is read without a lock, so what it replaces is never given
+ * back. */
 #define PLACES_CHANGES 16u
 
 struct places {
@@ -49,7 +50,8 @@ static void gather(struct places *found)
     unsigned packages = 0;
     found->hash = TEXT_HASH_START;
     note(found->prefix, prefix != NULL ? prefix : "", prefix != NULL ? strlen(prefix) : 0, &found->hash);
-    note(found->application[0], slash != NULL ? script : "", slash != NULL ? (size_t)(slash - script) : 0, &found->hash);
+    note(found->application[0], slash != NULL ? script : "", slash != NULL ? (size_t)(slash - script) : 0,
+         &found->hash);
     for (ptrdiff_t i = 0; i < count; i++) {
         const char *entry = python_text(python->PyList_GetItem(list, i));
         if (entry == NULL)
@@ -106,7 +108,8 @@ static bool in_hub(const char *path, struct model_identity *identity)
 /* Put there by an administrator, or by whoever installed the interpreter. */
 static bool is_system(const char *path, const struct places *known)
 {
-    static const char *const folders[] = {"/lib", "/lib64", "/lib32", "/usr/lib", "/usr/lib64", "/usr/local/lib", "/nix/store"};
+    static const char *const folders[] = {"/lib",       "/lib64",         "/lib32",    "/usr/lib",
+                                          "/usr/lib64", "/usr/local/lib", "/nix/store"};
     char folder[PLACE_SIZE + sizeof "/lib"];
     for (size_t i = 0; i < sizeof folders / sizeof folders[0]; i++)
         if (place_within(path, folders[i]))
@@ -130,8 +133,8 @@ static bool is_application(const char *path, const struct places *known)
     return known != NULL && (place_within(path, known->application[0]) || place_within(path, known->application[1]));
 }
 
-/* `inside`: an unpickler asks. What it brings in from a folder with weights is the model's, even in the application's. A link
- * is its owner's, unless it leads to a model's file. */
+/* `inside`: an unpickler asks. What it brings in from a folder with weights is the model's, even in the application's.
+ * A link is its owner's, unless it leads to a model's file. */
 static enum home home_of(struct library *library, bool inside)
 {
     const struct places *known = __atomic_load_n(&places, __ATOMIC_ACQUIRE);
@@ -142,7 +145,8 @@ static enum home home_of(struct library *library, bool inside)
         return HOME_INSTALLED;
     if (is_system(shown, known))
         return HOME_STDLIB;
-    if (!inside && is_application(shown, known) && (is_application(library->real, known) || !model_in_root(library->real)))
+    if (!inside && is_application(shown, known) &&
+        (is_application(library->real, known) || !model_in_root(library->real)))
         return HOME_APP;
     if (model_in_root(shown) || model_in_root(library->real))
         return HOME_MODEL;

@@ -4,7 +4,8 @@
 
 #include <stddef.h>
 
-/* NUL-terminated at all times once something was put; what does not fit is dropped. `size` counts the NUL, at least 1. */
+/* NUL-terminated at all times once something was put; what does not fit is dropped. `size` counts the NUL, at
+ * least 1. */
 struct line {
     char *text;
     size_t size, length;

@@ -10,8 +10,8 @@
  * address). Whoever runs it from now on asks as `origin`; the first mark stays. GIL held. */
 void marked_code_add(struct py_object *code, enum origin origin);
 
-/* ("function.__new__", code): is the caller a function that unmarshals the code that it makes functions of, as Keras does with
- * lambdas? Then the code is marked with ORIGIN_LAMBDA. GIL held. */
+/* ("function.__new__", code): is the caller a function that unmarshals the code that it makes functions of, as Keras
+ * does with lambdas? Then the code is marked with ORIGIN_LAMBDA. GIL held. */
 void marked_code_made(struct py_object *arguments);
 
 /* The origin that `code` was marked with, or ORIGIN_UNKNOWN. Compares addresses only; async-safe. */

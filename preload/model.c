@@ -25,7 +25,8 @@ static bool repository_name(const struct part *part, char *id, size_t size)
 {
     static const struct {
         const char *start, *id;
-    } kinds[] = {{"models--", "hf:"}, {"datasets--", "hf:datasets/"}, {"spaces--", "hf:spaces/"}, {"kernels--", "hf:kernels/"}};
+    } kinds[] = {
+        {"models--", "hf:"}, {"datasets--", "hf:datasets/"}, {"spaces--", "hf:spaces/"}, {"kernels--", "hf:kernels/"}};
 
     for (size_t i = 0; i < sizeof(kinds) / sizeof(*kinds); i++) {
         size_t start = strlen(kinds[i].start);
@@ -267,8 +268,8 @@ static bool is_path_list(int folder, const char *name)
     return ends(name, ".pth") && raw_fstatat(folder, name, &status, 0) == 0 && status.st_size < 16384;
 }
 
-/* Looks through the names in `folder`. UNKNOWN: it cannot be listed, or there are too many. `code`: NULL, or the name of
- * a file there that may be code, which is none of the weights then, as are lists of paths. */
+/* Looks through the names in `folder`. UNKNOWN: it cannot be listed, or there are too many. `code`: NULL, or the name
+ * of a file there that may be code, which is none of the weights then, as are lists of paths. */
 static enum listing folder_look(const char *folder, const char *code)
 {
     _Alignas(struct entry) char buffer[4096];

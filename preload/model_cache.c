@@ -93,8 +93,8 @@ static bool modelscope_model(const struct found *found, struct model_identity *i
     return rest(identity, found->after[at + 2]);
 }
 
-/* mlflow/store/artifact: RUN/artifacts/NAME/FILE, and from MLflow 3 on models/m-ID/artifacts/FILE. Run and model ids are
- * random and the same on every machine. */
+/* mlflow/store/artifact: RUN/artifacts/NAME/FILE, and from MLflow 3 on models/m-ID/artifacts/FILE. Run and model ids
+ * are random and the same on every machine. */
 static bool mlflow_model(const struct found *found, struct model_identity *identity)
 {
     struct part name = found->parts[0];

@@ -10,7 +10,8 @@
  *               .../hub/checkpoints/FILE                        torchhub:checkpoints/FILE
  *   Keras       .keras/models/FILE                              keras:FILE
  *   Kaggle      kagglehub/models/OWNER/MODEL/FRAMEWORK/VARIATION/VERSION/FILE
- *                                                               kaggle:OWNER/MODEL/FRAMEWORK/VARIATION, revision VERSION
+ *                                                               kaggle:OWNER/MODEL/FRAMEWORK/VARIATION,
+ *                                                               revision VERSION
  *   ModelScope  modelscope/hub/[models/]ORG/NAME/FILE           ms:ORG/NAME
  *   MLflow      mlruns/EXPERIMENT/RUN/artifacts/NAME/FILE       mlflow:RUN/NAME
  *               .../models/m-ID/artifacts/FILE                  mlflow:m-ID */

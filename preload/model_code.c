@@ -71,8 +71,8 @@ static bool is_copied_model_code(const char *path)
 }
 
 /* The absolute path of the file that a code object names, without ".." in it (`sys.path.insert(0, "../models")` is how
- * people write it). The last link is not followed: in a hub cache it says more than the blob. False: no such file, as for code
- * made of a string. */
+ * people write it). The last link is not followed: in a hub cache it says more than the blob. False: no such file, as
+ * for code made of a string. */
 static bool locate(const char *name, char path[PATH_MAX])
 {
     char folder[PATH_MAX], link[sizeof "/proc/self/fd/" + DECIMAL_SIZE] = "/proc/self/fd/", digits[DECIMAL_SIZE];
@@ -100,12 +100,13 @@ static bool locate(const char *name, char path[PATH_MAX])
     return true;
 }
 
-/* Does a library that loads models ask for this import, or a model's own code? What the application imports, from beside
- * weights too, is the application; what such a library imports from there came with the model. */
+/* Does a library that loads models ask for this import, or a model's own code? What the application imports, from
+ * beside weights too, is the application; what such a library imports from there came with the model. */
 static bool asked_by_loader(void)
 {
     struct py_object *frame = frame_importer(), *code = python_attribute(frame, "f_code");
-    bool asked = frame != NULL && (marked_code_origin(code) != ORIGIN_UNKNOWN || frame_listed(frame, MODULES_LOADERS, true));
+    bool asked =
+        frame != NULL && (marked_code_origin(code) != ORIGIN_UNKNOWN || frame_listed(frame, MODULES_LOADERS, true));
     python_release(code);
     python_release(frame);
     return asked;
@@ -126,7 +127,8 @@ static bool is_model_code(const char *path)
     return identity.hub || (model_in_root(path) && asked_by_loader());
 }
 
-/* builtins.compile(source, path, "exec", flags=0, dont_inherit=True), as importlib's source_to_code does; NULL: it fails. */
+/* builtins.compile(source, path, "exec", flags=0, dont_inherit=True), as importlib's source_to_code does; NULL: it
+ * fails. */
 static struct py_object *compile_source(const struct code_file *file, const char *path)
 {
     const struct python *python = python_api();

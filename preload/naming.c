@@ -34,11 +34,12 @@ static bool names(const char *literal, size_t length, const struct model_identit
         length--;
     if (strlen(name) == length && memcmp(name, literal, length) == 0)
         return true;
-    return strncmp(model->id, "file:", 5) == 0 && (is_end_of(literal, length, path) || is_end_of(literal, length, name));
+    return strncmp(model->id, "file:", 5) == 0 &&
+           (is_end_of(literal, length, path) || is_end_of(literal, length, name));
 }
 
-/* The end of a literal that opens with `quote` at `at`: behind its closing quotes, or `stop`. Fills what it holds; length 0 for
- * texts in triple quotes. */
+/* The end of a literal that opens with `quote` at `at`: behind its closing quotes, or `stop`. Fills what it holds;
+ * length 0 for texts in triple quotes. */
 static const char *literal_end(const char *at, const char *stop, const char **text, size_t *length)
 {
     char quote = *at;
@@ -128,7 +129,8 @@ static bool named_in_words(const char *file, char *text, const struct model_iden
 }
 
 /* The script that was started, when a thread that the application set up has none of its frames. */
-static bool named_in_script(char *text, char *words, const struct model_identity *model, const char *path, struct naming *naming)
+static bool named_in_script(char *text, char *words, const struct model_identity *model, const char *path,
+                            struct naming *naming)
 {
     size_t length = read_file("/proc/self/cmdline", words);
     for (size_t from = 0; from < length; from += strlen(words + from) + 1) {
@@ -156,8 +158,8 @@ static bool seen_before(const struct frame *frames, unsigned at)
     return false;
 }
 
-static bool named_in_frames(char *text, const struct model_identity *model, const char *path, const struct frame *frames,
-                            unsigned frame_count, bool installed, struct naming *naming)
+static bool named_in_frames(char *text, const struct model_identity *model, const char *path,
+                            const struct frame *frames, unsigned frame_count, bool installed, struct naming *naming)
 {
     for (unsigned i = 0; i < frame_count; i++) {
         if (asker_is_standard_library(frames[i].file) || (asker_installed_part(frames[i].file) != NULL) != installed ||

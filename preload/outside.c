@@ -17,8 +17,9 @@
 
 uint64_t outside_names;
 
-/* A Bloom filter of the paths (three bits of each), which may say yes too often but never forgets: who names ten thousand files
- * must not hide one that way. With a thousand in it one foreign path in ten thousand is mistaken, and only a library's. */
+/* A Bloom filter of the paths (three bits of each), which may say yes too often but never forgets: who names ten
+ * thousand files must not hide one that way. With a thousand in it one foreign path in ten thousand is mistaken, and
+ * only a library's. */
 #define FILTER_BITS (1u << 16)
 static uint64_t filter[FILTER_BITS / 64];
 
@@ -161,8 +162,8 @@ static bool leaves(const struct name *name)
     return any;
 }
 
-/* The name of a virtual dataset's source as HDF5 makes it of `target`: "%b" is a block's number, here 0, and "%%" a sign
- * (H5Pset_virtual). Links and storage take the same text as it is. False: it is no such name. */
+/* The name of a virtual dataset's source as HDF5 makes it of `target`: "%b" is a block's number, here 0, and "%%" a
+ * sign (H5Pset_virtual). Links and storage take the same text as it is. False: it is no such name. */
 static bool expand(const char *target, char expanded[PATH_MAX])
 {
     size_t used = 0;
@@ -269,7 +270,8 @@ static bool is_named(struct opening *opening, int fd, int dirfd, const char *pat
     if (path[0] == '/' && strlen(path) < PATH_MAX)
         strcpy(opening->straight, path);
     path_straighten(opening->straight);
-    uint64_t hashes[] = {text_hash(TEXT_HASH_START, opening->straight), numbered_hash(opening->straight), relative_hash(path)};
+    uint64_t hashes[] = {text_hash(TEXT_HASH_START, opening->straight), numbered_hash(opening->straight),
+                         relative_hash(path)};
     for (unsigned i = 0; i < sizeof hashes / sizeof hashes[0]; i++) {
         if (!filter_has(hashes[i]))
             continue;

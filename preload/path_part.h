@@ -1,4 +1,5 @@
-/* Walking over a path's parts, and putting texts together that are right or empty. For model*.c, edges.c and outside.c. */
+/* Walking over a path's parts, and putting texts together that are right or empty. For model*.c, edges.c
+ * and outside.c. */
 #ifndef GUARD_PATH_PART_H
 #define GUARD_PATH_PART_H
 

@@ -27,7 +27,8 @@ static bool admits(const struct model_identity *model, const char *path)
 {
     const char *revision = model->revision[0] != '\0' ? model->revision : NULL;
     struct effect effect = {.kind = EFFECT_DEPEND, .name = model->id, .how = DEPEND_OBSERVED, .revision = revision};
-    struct subject subject = {.effect = &effect, .moment = MOMENT_LIVE, .path = path, .model = model->id, .revision = revision};
+    struct subject subject = {
+        .effect = &effect, .moment = MOMENT_LIVE, .path = path, .model = model->id, .revision = revision};
     return guard_decide(&subject, NULL, 0, NULL, 0) != DECISION_DENY;
 }
 

@@ -35,8 +35,8 @@ bool place_temporary(const char *path)
            place_within(path, environment.temporary);
 }
 
-/* Is `path` below `folder` one of the caches that the policy lists below `usual`? Both folders are chosen by the environment,
- * and stand in the policy by their defaults. */
+/* Is `path` below `folder` one of the caches that the policy lists below `usual`? Both folders are chosen by the
+ * environment, and stand in the policy by their defaults. */
 static bool is_moved_cache(const struct policy *policy, const char *real, const char *folder, const char *usual)
 {
     char path[PATH_MAX];

@@ -15,8 +15,8 @@ bool place_site_packages(const char *folder);
 /* Does it lie where everybody may write: a temporary folder? */
 bool place_temporary(const char *path);
 
-/* Is the file `real` (as the kernel calls it) one of the caches that libraries write for themselves (policy "caches"), in its
- * place, and written by this very user? Loads the policy; may list the file's folder. */
+/* Is the file `real` (as the kernel calls it) one of the caches that libraries write for themselves (policy "caches"),
+ * in its place, and written by this very user? Loads the policy; may list the file's folder. */
 bool place_own_cache(const char *real, const struct stat *status);
 
 #endif

@@ -27,8 +27,8 @@ static bool is_native(struct program *program, int fd, bool readable)
     return !readable || (length > 0 && native_begins(program->head, (size_t)length));
 }
 
-/* In a process without an interpreter, such as a shell, nobody knows what is the application's: only what is a model by its
- * name or lies in a hub's cache is one there. */
+/* In a process without an interpreter, such as a shell, nobody knows what is the application's: only what is a model by
+ * its name or lies in a hub's cache is one there. */
 static bool is_models(struct program *program)
 {
     return library_is_models(program->shown, program->real, python_present(), &program->model);

@@ -58,7 +58,10 @@ static inline long raw_pread(int fd, void *buffer, size_t length, uint64_t offse
 {
     return raw_syscall6(SYS_pread64, fd, (long)buffer, (long)length, (long)offset, 0, 0);
 }
-static inline long raw_fstat(int fd, struct stat *status) { return raw_syscall6(SYS_fstat, fd, (long)status, 0, 0, 0, 0); }
+static inline long raw_fstat(int fd, struct stat *status)
+{
+    return raw_syscall6(SYS_fstat, fd, (long)status, 0, 0, 0, 0);
+}
 static inline long raw_fstatat(int dirfd, const char *path, struct stat *status, int flags)
 {
     return raw_syscall6(SYS_newfstatat, dirfd, (long)path, (long)status, flags, 0, 0);
@@ -88,7 +91,8 @@ static inline long raw_munmap(void *address, size_t length)
 /* Did raw_mmap fail? The kernel gives errors as -4095..-1. */
 static inline bool raw_mmap_failed(const void *pointer) { return (uintptr_t)pointer > (uintptr_t)-4096; }
 
-/* Zeroed memory straight from the kernel for scans and buffers, NULL when there is none; NULL context fits scan_memory. */
+/* Zeroed memory straight from the kernel for scans and buffers, NULL when there is none; NULL context
+ * fits scan_memory. */
 static inline void *raw_take(void *context, size_t bytes)
 {
     (void)context;

@@ -30,8 +30,9 @@ extern void *guard_real_syscall, *guard_real_dlopen, *guard_real_dlmopen;
     extern __attribute__((visibility("default"))) ret hook_##name params __asm__(#name);
 #include "hooks.def"
 
-/* Looks all of them up. False when a symbol leads back to ourselves (the library was loaded twice). Calls dlsym, which may
- * allocate: from the constructor, or from a hook that has no raw system call to fall back on. Idempotent, thread-safe. */
+/* Looks all of them up. False when a symbol leads back to ourselves (the library was loaded twice). Calls dlsym, which
+ * may allocate: from the constructor, or from a hook that has no raw system call to fall back on. Idempotent,
+ * thread-safe. */
 bool real_resolve(void);
 
 /* For hooks that have no raw system call: looks the symbols up when a hook is called before our constructor; returns

@@ -10,7 +10,8 @@
 /* A line is cut to fit (fields are left out from the end, the JSON stays whole). One write each: with O_APPEND lines of
  * several processes do not mix on local file systems. */
 #define RECORD_MAX 32768
-#define RECORD_FRAMES 48 /* Python frames in a record: a pipeline() of transformers reaches its script through some 25 */
+/* Python frames in a record: a pipeline() of transformers reaches its script through some 25. */
+#define RECORD_FRAMES 48
 
 /* NULL and 0 stand for unknown and come out as null. */
 struct record {

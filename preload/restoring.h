@@ -4,8 +4,8 @@
 
 #include <stdbool.h>
 
-/* Does a module that the policy lists under "restorers" run here, and does `path`, relative to the descriptor `folder` where it
- * is relative, lie in a temporary folder? GIL held. */
+/* Does a module that the policy lists under "restorers" run here, and does `path`, relative to the descriptor `folder`
+ * where it is relative, lie in a temporary folder? GIL held. */
 bool restoring_through(const char *path, long folder);
 
 #endif

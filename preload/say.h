@@ -8,8 +8,8 @@
 /* Remembers what stands behind descriptors 1 and 2, and whether 2 is a terminal. From the constructor. */
 void say_start(void);
 
-/* Writes to descriptor 1 or 2, unless something else stands there now than at the start (a daemon closed it and the number
- * became a data file). */
+/* Writes to descriptor 1 or 2, unless something else stands there now than at the start (a daemon closed it and the
+ * number became a data file). */
 bool say_raw(int fd, const char *text, size_t length);
 
 /* What a denial (or, in audit, a would-be denial) says. */

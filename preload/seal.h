@@ -20,12 +20,12 @@ struct seal {
     uint64_t size;   /* of the file when it was judged, bytes */
     bool unstable;   /* one block had two contents while it was judged */
     bool incomplete; /* no memory for a digest */
-    unsigned char chain[SEAL_DIGEST]; /* over all blocks in the order in which they were first read: equal for equal bytes
-                                         that were judged alike */
+    unsigned char chain[SEAL_DIGEST]; /* over all blocks in the order in which they were first read: equal for equal
+                                         bytes that were judged alike */
 };
 
-/* A source over a descriptor that seals what is read through it. `seal` NULL: only reads. Uses pread by raw system calls:
- * moves no position, keeps errno. The bounce buffer is a mapping; seal_source_close gives it back. */
+/* A source over a descriptor that seals what is read through it. `seal` NULL: only reads. Uses pread by raw system
+ * calls: moves no position, keeps errno. The bounce buffer is a mapping; seal_source_close gives it back. */
 struct seal_source {
     int fd;
     struct seal *seal;
@@ -35,8 +35,8 @@ bool seal_source_open(struct seal_source *reading, struct source *source, int fd
 void seal_source_close(struct seal_source *reading);
 
 /* Are `length` bytes at `bytes`, read from `offset` of `fd`, what was judged? Bytes of blocks that were not judged are
- * not looked at. Blocks covered in part are completed by pread: the copy in hand is digested and compared with `bytes`, so
- * that no later change of the file matters. */
+ * not looked at. Blocks covered in part are completed by pread: the copy in hand is digested and compared with `bytes`,
+ * so that no later change of the file matters. */
 bool seal_holds(const struct seal *seal, int fd, const void *bytes, size_t length, uint64_t offset);
 
 /* Do the judged blocks within [offset, offset+length) of `fd` still read the same? */

@@ -98,7 +98,8 @@ static long read_all(int fd, char *buffer, size_t size)
 enum loaded { LOADED, LOADED_ABSENT, LOADED_FAULT };
 
 /* Reads a file of at most `most` bytes into memory from malloc. Without O_NONBLOCK a FIFO would hang the program. */
-static enum loaded file_read(const char *file, bool site, size_t most, struct policy_text *text, struct policy_fault *fault)
+static enum loaded file_read(const char *file, bool site, size_t most, struct policy_text *text,
+                             struct policy_fault *fault)
 {
     struct stat status;
     long fd = raw_openat(AT_FDCWD, file, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY, 0);

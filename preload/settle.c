@@ -35,8 +35,8 @@ static bool installed(const char *path)
     return false;
 }
 
-/* The folder of the standard library: that of os.py, or, while the interpreter starts and has not imported it, all that is
- * installed with the interpreter. */
+/* The folder of the standard library: that of os.py, or, while the interpreter starts and has not imported it, all that
+ * is installed with the interpreter. */
 static bool standard_folder(char folder[PATH_SIZE])
 {
     struct py_object *os = python_module("os"), *file = os != NULL ? python_attribute(os, "__file__") : NULL;
@@ -60,8 +60,8 @@ static bool standard(const char *path)
            strstr(path, "/dist-packages/") == NULL;
 }
 
-/* Does sys.path begin at the working directory, by "", "." or its name, so that modules there are the program's? So do those
- * of interactive programs, of `python -m` and of servers that are told "module:application". */
+/* Does sys.path begin at the working directory, by "", "." or its name, so that modules there are the program's? So do
+ * those of interactive programs, of `python -m` and of servers that are told "module:application". */
 static bool starts_here(const char *path)
 {
     char here[PATH_SIZE];
@@ -248,8 +248,8 @@ static bool plain_base(struct py_object *type)
     return known;
 }
 
-/* Is what `class` does in `method` written in Python, or inherited from a plain type? `owner`: the attribute of a method in C
- * that says whose it is. */
+/* Is what `class` does in `method` written in Python, or inherited from a plain type? `owner`: the attribute of a
+ * method in C that says whose it is. */
 static bool method_in_python(struct py_object *class, const char *method, const char *owner)
 {
     struct py_object *function = python_attribute(class, method);
@@ -261,8 +261,8 @@ static bool method_in_python(struct py_object *class, const char *method, const 
     return in_python || plain;
 }
 
-/* A class of an extension module does its work in C++ or Rust, out of sight of audit events: to be settled like a function.
- * What a class in Python does, the interpreter reports. */
+/* A class of an extension module does its work in C++ or Rust, out of sight of audit events: to be settled like a
+ * function. What a class in Python does, the interpreter reports. */
 static bool class_in_python(struct py_object *class)
 {
     return method_in_python(class, "__init__", "__objclass__") && method_in_python(class, "__new__", "__self__");
@@ -272,7 +272,10 @@ static enum object object_of(struct py_object *object)
 {
     const struct python *python = python_api();
     if (python_is_kind(object, python->PyType_Type))
-        return has(object, "__del__") ? OBJECT_FINALIZER : value_class(object) ? OBJECT_VALUE_CLASS : class_in_python(object) ? OBJECT_CLASS : OBJECT_OTHER;
+        return has(object, "__del__")    ? OBJECT_FINALIZER
+               : value_class(object)     ? OBJECT_VALUE_CLASS
+               : class_in_python(object) ? OBJECT_CLASS
+                                         : OBJECT_OTHER;
     if (python_is_kind(object, python->PyModule_Type))
         return OBJECT_MODULE;
     return python->PyCallable_Check(object) != 0 ? OBJECT_FUNCTION : OBJECT_OTHER;
@@ -281,7 +284,8 @@ static enum object object_of(struct py_object *object)
 /* What a class or function calls itself, when that is another name than the one it was reached by. */
 static void own_name(struct py_object *object, const char *module, const char *name, struct settled_name *own)
 {
-    struct py_object *its_module = python_attribute(object, "__module__"), *its_name = python_attribute(object, "__qualname__");
+    struct py_object *its_module = python_attribute(object, "__module__"),
+                     *its_name = python_attribute(object, "__qualname__");
     const char *module_text = python_text(its_module), *name_text = python_text(its_name);
     if (module_text != NULL && name_text != NULL && strlen(module_text) < sizeof(own->module) &&
         strlen(name_text) < sizeof(own->name) && (strcmp(module_text, module) != 0 || strcmp(name_text, name) != 0)) {

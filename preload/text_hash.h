@@ -1,5 +1,5 @@
-/* Tells texts apart, to say or record the same thing once. No defence against somebody who looks for collisions: all that is lost
- * then is a repetition. */
+/* Tells texts apart, to say or record the same thing once. No defence against somebody who looks for collisions: all
+ * that is lost then is a repetition. */
 #ifndef GUARD_TEXT_HASH_H
 #define GUARD_TEXT_HASH_H
 

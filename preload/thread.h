@@ -1,5 +1,5 @@
-/* What guard keeps per thread: at most 64 bytes of initial-exec TLS, so that access never calls __tls_get_addr (which may
- * allocate) and the static TLS block has room for it. */
+/* What guard keeps per thread: at most 64 bytes of initial-exec TLS, so that access never calls __tls_get_addr (which
+ * may allocate) and the static TLS block has room for it. */
 #ifndef GUARD_THREAD_H
 #define GUARD_THREAD_H
 

@@ -11,8 +11,9 @@
 
 enum torchscript_state torchscript_state;
 
-/* Functions of libtorch below which operators of a program run: its interpreters, and the evaluation of what does not hang on
- * the inputs (before the first run, or by an optimisation). Their types have kept these names from torch 1.6 to 2.13. */
+/* Functions of libtorch below which operators of a program run: its interpreters, and the evaluation of what does not
+ * hang on the inputs (before the first run, or by an optimisation). Their types have kept these names from torch 1.6
+ * to 2.13. */
 static const char *const runners[] = {
     "_ZN5torch3jit16InterpreterState3runERSt6vectorIN3c106IValueESaIS4_EE",
     "_ZN5torch3jit16InterpreterState8runAsyncERSt6vectorIN3c106IValueESaIS4_EE",
@@ -37,7 +38,8 @@ void torchscript_notice(const char *path)
 {
     enum torchscript_state none = TORCHSCRIPT_NONE;
     if (path == NULL || strstr(path, "torch") != NULL)
-        __atomic_compare_exchange_n(&torchscript_state, &none, TORCHSCRIPT_COMING, false, __ATOMIC_RELEASE, __ATOMIC_RELAXED);
+        __atomic_compare_exchange_n(&torchscript_state, &none, TORCHSCRIPT_COMING, false, __ATOMIC_RELEASE,
+                                    __ATOMIC_RELAXED);
 }
 
 /* Asks the loader, which searches the disk while libtorch is not there. */

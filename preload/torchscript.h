@@ -1,5 +1,5 @@
-/* Does TorchScript's interpreter run on this thread? What a TorchScript program does raises no audit event, because no Python
- * takes part: its frames on the native stack tell. */
+/* Does TorchScript's interpreter run on this thread? What a TorchScript program does raises no audit event, because no
+ * Python takes part: its frames on the native stack tell. */
 #ifndef GUARD_TORCHSCRIPT_H
 #define GUARD_TORCHSCRIPT_H
 
@@ -13,8 +13,8 @@ static inline bool torchscript_known(void)
     return __atomic_load_n(&torchscript_state, __ATOMIC_ACQUIRE) != TORCHSCRIPT_NONE;
 }
 
-/* The library at `path` is about to be loaded: is it torch's? NULL: a TorchScript file was judged. Its interpreter is looked for
- * when somebody asks whether it runs. */
+/* The library at `path` is about to be loaded: is it torch's? NULL: a TorchScript file was judged. Its interpreter is
+ * looked for when somebody asks whether it runs. */
 void torchscript_notice(const char *path);
 
 /* Is the innermost interpreter on this thread's stack TorchScript's? False when Python stands between (a method that

@@ -30,7 +30,8 @@ bool importer_is(uintptr_t ip);
 /* Learns whose frames stand below an import, unless that is known. GIL held. */
 void unpickler_learn_importer(void);
 
-/* The code object of importlib's _find_and_load, through which import_module() passes too; NULL before it was learnt. */
+/* The code object of importlib's _find_and_load, through which import_module() passes too; NULL before it
+ * was learnt. */
 const void *importer_code(void);
 
 #endif

@@ -100,7 +100,8 @@ static void release(struct slot *slot)
     __atomic_add_fetch(&slot->version, 1, __ATOMIC_RELEASE);
 }
 
-/* Empties a claimed slot's seal. A thread that is looking at it keeps the memory, which is then lost: rarer than a lock. */
+/* Empties a claimed slot's seal. A thread that is looking at it keeps the memory, which is then lost: rarer than a
+ * lock. */
 static void empty_seal(struct slot *slot)
 {
     struct seal seal = slot->seal;
@@ -110,7 +111,8 @@ static void empty_seal(struct slot *slot)
         seal_free(&seal);
 }
 
-int verdict_keep(const struct verdict_identity *identity, const struct verdict *verdict, bool reusable, struct seal *seal)
+int verdict_keep(const struct verdict_identity *identity, const struct verdict *verdict, bool reusable,
+                 struct seal *seal)
 {
     uint32_t i = __atomic_fetch_add(&next_slot, 1, __ATOMIC_RELAXED) % VERDICTS_MAX;
     struct slot *slot = &slots[i];

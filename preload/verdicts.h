@@ -35,19 +35,20 @@ struct verdict {
 
 struct verdict_identity verdict_identity(const struct stat *status);
 
-/* May a verdict on this file be remembered at all? Not when it lies on a network or FUSE mount, whose times and contents
- * belong to somebody else, or changed within the last two seconds, in which timestamps cannot tell. */
+/* May a verdict on this file be remembered at all? Not when it lies on a network or FUSE mount, whose times and
+ * contents belong to somebody else, or changed within the last two seconds, in which timestamps cannot tell. */
 bool verdict_may_keep(int fd, const struct stat *status);
 
 /* Copies what is remembered of `identity`. Returns its slot, or -1. Lock-free. */
 int verdict_find(const struct verdict_identity *identity, struct verdict *verdict);
 
-/* Remembers; takes over `seal`'s memory (which is emptied) in any case. Not `reusable`: verdict_find will not give it out,
- * only the seal is kept for reads to come. Returns the slot, or -1 when another thread is writing there. */
-int verdict_keep(const struct verdict_identity *identity, const struct verdict *verdict, bool reusable, struct seal *seal);
+/* Remembers; takes over `seal`'s memory (which is emptied) in any case. Not `reusable`: verdict_find will not give it
+ * out, only the seal is kept for reads to come. Returns the slot, or -1 when another thread is writing there. */
+int verdict_keep(const struct verdict_identity *identity, const struct verdict *verdict, bool reusable,
+                 struct seal *seal);
 
-/* Asks the seal in `slot` whether bytes just read hold (bytes NULL: whether the file does). What was kept without a seal
- * (audit) holds. VERDICT_GONE: the slot was given to another file, so nothing is known. */
+/* Asks the seal in `slot` whether bytes just read hold (bytes NULL: whether the file does). What was kept without a
+ * seal (audit) holds. VERDICT_GONE: the slot was given to another file, so nothing is known. */
 enum verdict_answer { VERDICT_HOLDS, VERDICT_BROKEN, VERDICT_GONE };
 enum verdict_answer verdict_ask(int slot, int fd, const void *bytes, size_t length, uint64_t offset);
 

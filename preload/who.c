@@ -21,7 +21,8 @@ static enum origin inherited(void)
 
 bool who_templates;
 
-/* jinja2 compiles what did not come from a file of the application's under this name (jinja2/environment.py, compile). */
+/* jinja2 compiles what did not come from a file of the application's under this name
+ * (jinja2/environment.py, compile). */
 static bool is_template(const void *code)
 {
     return __atomic_load_n(&who_templates, __ATOMIC_RELAXED) && frames_code_claims(code, "<template>");

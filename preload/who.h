@@ -1,8 +1,8 @@
 /* Who asks? The one answer for every sensitive action, given nothing but the calling thread.
  *
- * An unpickler on this thread comes first, then TorchScript's interpreter, then the innermost code that came out of a file
- * (marked_code.h) or that Jinja made of a text, then the origin of whoever started this thread. Everybody else is the program itself: ORIGIN_UNKNOWN, which records refine to
- * "app" or "library". */
+ * An unpickler on this thread comes first, then TorchScript's interpreter, then the innermost code that came out of a
+ * file (marked_code.h) or that Jinja made of a text, then the origin of whoever started this thread. Everybody else is
+ * the program itself: ORIGIN_UNKNOWN, which records refine to "app" or "library". */
 #ifndef GUARD_WHO_H
 #define GUARD_WHO_H
 
@@ -11,12 +11,13 @@
 #include "thread.h"
 #include "torchscript.h"
 
-/* A file of those in which chat templates come was judged: from now on the code that Jinja made of a text is a template's. */
+/* A file of those in which chat templates come was judged: from now on the code that Jinja made of a text is a
+ * template's. */
 extern bool who_templates;
 static inline void who_note_template(void) { __atomic_store_n(&who_templates, true, __ATOMIC_RELAXED); }
 
-/* Can it be anybody but the program itself? For hot paths: two words of this thread's and some of the process's. Audit events
- * are raised by Python alone, hooks are reached by everybody. */
+/* Can it be anybody but the program itself? For hot paths: two words of this thread's and some of the process's. Audit
+ * events are raised by Python alone, hooks are reached by everybody. */
 static inline bool who_suspected_in_python(void)
 {
     return guard_thread.unpickler_origin != 0 || guard_thread.inherited != 0 || marked_code_any() ||

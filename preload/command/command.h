@@ -30,7 +30,8 @@ void command_print_fault(const char *verb, const struct policy_fault *fault);
 
 /* malloc'd, or the program ends for want of memory. */
 void *command_memory(size_t bytes);
-/* Room for one more behind `count` members of `size` bytes, of which there is `*room`; what was there before is freed. */
+/* Room for one more behind `count` members of `size` bytes, of which there is `*room`; what was there before
+ * is freed. */
 void *command_grow(void *members, size_t count, size_t *room, size_t size);
 /* Words of a command line. */
 struct words {
@@ -42,16 +43,17 @@ char *command_copy(const char *text);
 /* `path` behind the working directory; links are left as they are. */
 char *command_absolute(const char *path);
 
-/* Replaces `file`, or what it is a link to, by `text` in one step: a program that starts now reads the old or the new one. Mode and
- * owner stay those of `old`, if there was a file. False with errno. */
+/* Replaces `file`, or what it is a link to, by `text` in one step: a program that starts now reads the old or the new
+ * one. Mode and owner stay those of `old`, if there was a file. False with errno. */
 bool command_replace_file(const char *file, const char *text, const struct stat *old);
 
-/* Writes `text` to `file` ("-": standard output), by replacing it where it is a regular file. Does nothing when it says that
- * already. False with errno. */
+/* Writes `text` to `file` ("-": standard output), by replacing it where it is a regular file. Does nothing when it says
+ * that already. False with errno. */
 bool command_write_file(const char *file, const char *text);
 
-/* Two that add to a file at the same time would lose what one of them adds. The folder is what they have in common, as the file is
- * replaced; where folders cannot be locked (some network file systems) it stays at that. A descriptor to close, or -1. */
+/* Two that add to a file at the same time would lose what one of them adds. The folder is what they have in common, as
+ * the file is replaced; where folders cannot be locked (some network file systems) it stays at that. A descriptor to
+ * close, or -1. */
 int command_lock_folder(const char *file);
 
 /* Writes `text` for a person: control characters and what is no UTF-8 as \xNN, so that no file name moves a cursor. */

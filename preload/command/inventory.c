@@ -26,7 +26,8 @@ size_t inventory_model(struct inventory *inventory, const char *id, const char *
 
     free(key);
     if (*number == 0) {
-        inventory->models = command_grow(inventory->models, inventory->count, &inventory->room, sizeof(*inventory->models));
+        inventory->models =
+            command_grow(inventory->models, inventory->count, &inventory->room, sizeof(*inventory->models));
         inventory->models[inventory->count++] = (struct inventory_model){
             .id = command_copy(id), .revision = revision && revision[0] != '\0' ? command_copy(revision) : NULL};
         *number = inventory->count;
@@ -50,7 +51,8 @@ struct inventory_file *inventory_file(struct inventory *inventory, size_t model,
     return &of->files[*number - 1];
 }
 
-static void take_file(struct inventory *inventory, const struct model_identity *identity, const char *path, const char *sha256)
+static void take_file(struct inventory *inventory, const struct model_identity *identity, const char *path,
+                      const char *sha256)
 {
     size_t number = inventory_model(inventory, identity->id, identity->revision);
     struct inventory_file *file = inventory_file(inventory, number, identity->inside);
@@ -75,8 +77,10 @@ struct inventory_edge *inventory_edge(struct inventory *inventory, const char *f
     free(key);
     if (*known != 0)
         return &inventory->edges[*known - 1];
-    inventory->edges = command_grow(inventory->edges, inventory->edge_count, &inventory->edge_room, sizeof(*inventory->edges));
-    inventory->edges[inventory->edge_count++] = (struct inventory_edge){.from = command_copy(from), .to = command_copy(to)};
+    inventory->edges =
+        command_grow(inventory->edges, inventory->edge_count, &inventory->edge_room, sizeof(*inventory->edges));
+    inventory->edges[inventory->edge_count++] =
+        (struct inventory_edge){.from = command_copy(from), .to = command_copy(to)};
     *known = inventory->edge_count;
     return &inventory->edges[*known - 1];
 }
@@ -93,7 +97,8 @@ static bool was_loaded(const cJSON *record)
 {
     const char *rule = log_text(record, "rule");
 
-    return !text_is(record, "decision", "deny") || text_is(record, "mode", "audit") || (rule && strncmp(rule, "lock-", 5) == 0);
+    return !text_is(record, "decision", "deny") || text_is(record, "mode", "audit") ||
+           (rule && strncmp(rule, "lock-", 5) == 0);
 }
 
 /* `declared`: a model names the file as a part of it. */
@@ -111,7 +116,8 @@ static void take_record(struct inventory *inventory, const struct log_line *line
     const cJSON *record = line->object;
     const char *path = log_text(record, "path"), *parent = log_text(record, "parent"), *name = log_text(record, "name");
     const char *target = log_text(record, "target");
-    bool load = text_is(record, "event", "load"), code = text_is(record, "event", "code") && name && strcmp(name, "python") == 0;
+    bool load = text_is(record, "event", "load"),
+         code = text_is(record, "event", "code") && name && strcmp(name, "python") == 0;
     struct model_identity identity;
 
     /* What a file names, whether or not it was loaded. */
@@ -122,7 +128,8 @@ static void take_record(struct inventory *inventory, const struct log_line *line
             edge->pin = cJSON_IsTrue(pinned) ? PIN_COMMIT : PIN_NONE;
     }
     if (!(load || code) || !was_loaded(record) || !log_model(line, &identity) ||
-        !is_wanted(inventory, &identity, path, code ? "python" : log_text(record, "format"), text_is(record, "edge", "declared")))
+        !is_wanted(inventory, &identity, path, code ? "python" : log_text(record, "format"),
+                   text_is(record, "edge", "declared")))
         return;
     take_file(inventory, &identity, path, log_text(record, "sha256"));
     if (load && parent && strcmp(parent, identity.id) != 0)
@@ -160,11 +167,12 @@ void inventory_add_vocabularies(struct inventory *inventory)
 
     for (size_t i = 0; i < inventory->count; i++) {
         const char *folder = inventory->models[i].folder;
-        for (size_t j = 0; folder && strncmp(inventory->models[i].id, "file:", 5) == 0 && j < sizeof(names) / sizeof(*names); j++) {
+        for (size_t j = 0;
+             folder && strncmp(inventory->models[i].id, "file:", 5) == 0 && j < sizeof(names) / sizeof(*names); j++) {
             char *path = joined(folder, "/", names[j]);
             struct stat status;
-            if (stat(path, &status) == 0 && S_ISREG(status.st_mode) && status.st_size > 0 && status.st_size <= VOCABULARY_MAX &&
-                model_in_root(path)) {
+            if (stat(path, &status) == 0 && S_ISREG(status.st_mode) && status.st_size > 0 &&
+                status.st_size <= VOCABULARY_MAX && model_in_root(path)) {
                 struct inventory_file *file = inventory_file(inventory, i, names[j]);
                 if (!file->path)
                     file->path = command_copy(path);

@@ -20,7 +20,8 @@ struct inventory_model {
 };
 struct inventory_edge {
     char *from, *to; /* ids */
-    enum inventory_pin { PIN_UNSAID, PIN_COMMIT, PIN_NONE } pin; /* does a file name `to` with a commit? Without, once, counts */
+    /* Does a file name `to` with a commit? Without, once, counts. */
+    enum inventory_pin { PIN_UNSAID, PIN_COMMIT, PIN_NONE } pin;
 };
 struct inventory {
     const char *const *globs; /* the scope; none: all models */
@@ -32,8 +33,8 @@ struct inventory {
     struct name_table numbers; /* of models, files and edges */
 };
 
-/* Takes in a line: a load that went well or would have, a model's Python that ran, a file that was scanned, an edge. What the lock
- * itself denied counts as well: whoever asks for a lock of such a log wants it. A log_read() callback. */
+/* Takes in a line: a load that went well or would have, a model's Python that ran, a file that was scanned, an edge.
+ * What the lock itself denied counts as well: whoever asks for a lock of such a log wants it. A log_read() callback. */
 void inventory_take(void *context, const struct log_line *line);
 
 /* The number of a model, which is made if it is not there. `revision` NULL or empty: none. */
@@ -48,8 +49,8 @@ struct inventory_edge *inventory_edge(struct inventory *inventory, const char *f
 /* Files that tokenizers read in local folders: nothing is judged in them, so no record tells of them. */
 void inventory_add_vocabularies(struct inventory *inventory);
 
-/* Gives local models ("file:/srv/models/base") the shortest end of their folder that tells them apart from others with other
- * content ("file:base"), so that the lock holds wherever they lie; models of one name and content become one. */
+/* Gives local models ("file:/srv/models/base") the shortest end of their folder that tells them apart from others with
+ * other content ("file:base"), so that the lock holds wherever they lie; models of one name and content become one. */
 void inventory_shorten(struct inventory *inventory);
 
 void inventory_free(struct inventory *inventory);

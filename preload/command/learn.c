@@ -19,17 +19,18 @@
 static const char help[] =
     "Usage: guard learn [OPTION...] LOG...\n"
     "\n"
-    "Makes a policy that allows what LOG says was denied, or in audit would have been: each callable in the one model or file\n"
-    "where it was seen, each with its reason. LOG is what GUARD_LOG wrote, of any number of processes, or the output of\n"
-    "`guard scan --format json`, so that nothing need be run to learn; \"-\" is standard input. What is known to be an attack is\n"
-    "refused. Calls are listed apart: read them before you use the policy.\n"
+    "Makes a policy that allows what LOG says was denied, or in audit would have been: each callable in the one\n"
+    "model or file where it was seen, each with its reason. LOG is what GUARD_LOG wrote, of any number of processes,\n"
+    "or the output of `guard scan --format json`, so that nothing need be run to learn; \"-\" is standard input. What\n"
+    "is known to be an attack is refused. Calls are listed apart: read them before you use the policy.\n"
     "\n"
     "  -o, --output FILE  where the policy goes (default: standard output)\n"
     "  --into FILE        adds what is missing to this policy; what it allows already adds nothing\n"
     "  --accept NAME...   allow this name although it is known to be dangerous\n"
     "  -h, --help         show this\n"
     "\n"
-    "Exit status: 0 good, 1 something was refused or cannot be allowed, 2 wrong usage, or a file could not be read or written.\n";
+    "Exit status: 0 good, 1 something was refused or cannot be allowed, 2 wrong usage, or a file could not be read or\n"
+    "written.\n";
 
 struct request {
     const char *output, *into;
@@ -133,7 +134,8 @@ static bool is_accepted(const struct request *request, const char *name)
 static void take_content(struct want *want)
 {
     struct stat status;
-    int fd = want->sha256[0] == '\0' && want->file ? open(want->file, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY) : -1;
+    int fd =
+        want->sha256[0] == '\0' && want->file ? open(want->file, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY) : -1;
 
     if (fd < 0)
         return;
@@ -256,7 +258,8 @@ static int learn(const struct request *request, const struct policy *policy, cha
     size_t rules;
     FILE *out = strcmp(request->output, "-") == 0 ? stderr : stdout;
 
-    bool read = log_read("learn", (char *const *)(uintptr_t)request->logs.list, request->logs.count, wants_take, &wants, &totals);
+    bool read = log_read("learn", (char *const *)(uintptr_t)request->logs.list, request->logs.count, wants_take, &wants,
+                         &totals);
     size_t refused = wants_sift(request, &wants, policy);
     text = learn_rules(text, &wants, &rules, &fault);
     int status = !read ? EXIT_USAGE : refused > 0 ? EXIT_DENIED : 0;
@@ -269,7 +272,8 @@ static int learn(const struct request *request, const struct policy *policy, cha
         print_learnt(out, &wants, rules, out == stderr ? "the policy" : request->output);
     }
     if (wants.guards > 0)
-        fprintf(stderr, "guard learn: %llu denial%s that no rule can allow (drift from a lock, faults of the guard itself)\n",
+        fprintf(stderr,
+                "guard learn: %llu denial%s that no rule can allow (drift from a lock, faults of the guard itself)\n",
                 (unsigned long long)wants.guards, wants.guards == 1 ? "" : "s");
     free(text);
     wants_free(&wants);

@@ -57,8 +57,8 @@ static char *rule_why(const struct want *first, size_t count)
     for (size_t i = 0; i < count; i++)
         records += first[i].count;
     if (asprintf(&text, "%sdenied %llu time%s%s%s%s%s%s", first->effect == EFFECT_CALL ? "review this call: " : "",
-                 (unsigned long long)records, records == 1 ? "" : "s", first->rule ? " by " : "", first->rule ? first->rule : "",
-                 first->asker ? ", asked by " : "", first->asker ? first->asker : "",
+                 (unsigned long long)records, records == 1 ? "" : "s", first->rule ? " by " : "",
+                 first->rule ? first->rule : "", first->asker ? ", asked by " : "", first->asker ? first->asker : "",
                  first->model || first->path ? "" : ", in no known file") < 0)
         text = NULL;
     return text;

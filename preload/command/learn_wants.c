@@ -34,7 +34,8 @@ static char *asker_of(const cJSON *record)
 
     cJSON_ArrayForEach(frame, frames) {
         const char *file = log_text(frame, "file");
-        if (!file || file[0] == '<' || strstr(file, "/site-packages/") || strstr(file, "/dist-packages/") || strstr(file, "/lib/python"))
+        if (!file || file[0] == '<' || strstr(file, "/site-packages/") || strstr(file, "/dist-packages/") ||
+            strstr(file, "/lib/python"))
             continue;
         found = frame;
         break;
@@ -73,7 +74,10 @@ static void take(struct wants *wants, const struct denial *denial)
     bool content = want_needs_content(&want);
     /* What matters only by its content differs from file to file, though it is one model's. */
     if (asprintf(&key, "%d\n%s\n%s\n%s\n%s", (int)effect, name, by_model ? denial->model->id : "",
-                 by_model ? denial->model->revision : "", by_model && !content ? "" : denial->path ? denial->path : "") < 0)
+                 by_model ? denial->model->revision : "",
+                 by_model && !content ? ""
+                 : denial->path       ? denial->path
+                                      : "") < 0)
         return;
     size_t *number = name_table_at(&wants->numbers, key);
     free(key);

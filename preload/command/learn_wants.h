@@ -34,8 +34,8 @@ void wants_take(void *context, const struct log_line *line);
 /* Does its content matter, so that a rule without its SHA-256 would be wider than what was seen? */
 bool want_needs_content(const struct want *want);
 
-/* Puts rules for what is to be learnt, which it sorts, in front of those in the policy `text` (malloc'd, freed). The new text, malloc'd; NULL with
- * a fault. `rules`: how many. */
+/* Puts rules for what is to be learnt, which it sorts, in front of those in the policy `text` (malloc'd, freed). The
+ * new text, malloc'd; NULL with a fault. `rules`: how many. */
 char *learn_rules(char *text, struct wants *wants, size_t *rules, struct policy_fault *fault);
 
 void wants_free(struct wants *wants);

@@ -17,17 +17,19 @@ static const char help[] =
     "       guard lock [OPTION...] LOG... --update FILE\n"
     "\n"
     "Writes down which models a program loads, at which commit, with which files and hashes: a lock, to be checked by\n"
-    "`guard run --lock FILE` or GUARD_LOCK=FILE. It is a CycloneDX 1.6 ML-BOM. LOG is what GUARD_LOG wrote, of any number of\n"
-    "processes, or the output of `guard scan --format json`; \"-\" is standard input.\n"
+    "`guard run --lock FILE` or GUARD_LOCK=FILE. It is a CycloneDX 1.6 ML-BOM. LOG is what GUARD_LOG wrote, of any\n"
+    "number of processes, or the output of `guard scan --format json`; \"-\" is standard input.\n"
     "\n"
     "  -o, --output FILE  where the lock goes (\"-\": standard output)\n"
-    "  --update FILE      keeps what is still true of this lock, says what changed, and replaces it, unless -o names another\n"
-    "  --models GLOB...   only these models are in the lock, and only they are held to it: hf:org/*, 'file:**/models/*'.\n"
-    "                     Leaves a run's own checkpoints and caches out. May be given several times; all by default\n"
+    "  --update FILE      keeps what is still true of this lock, says what changed, and replaces it, unless -o names\n"
+    "                     another\n"
+    "  --models GLOB...   only these models are in the lock, and only they are held to it: hf:org/*,\n"
+    "                     'file:**/models/*'. Leaves a run's own checkpoints and caches out. May be given several "
+    "times; all by default\n"
     "  -h, --help         show this\n"
     "\n"
-    "Exit status: 0 good, 1 a file is left out because it could not be hashed, 2 wrong usage, or a file could not be read or\n"
-    "written.\n";
+    "Exit status: 0 good, 1 a file is left out because it could not be hashed, 2 wrong usage, or a file could not be\n"
+    "read or written.\n";
 
 struct request {
     const char *output, *update;
@@ -112,7 +114,8 @@ static int write_lock(const struct request *request, const char *text, const str
     for (size_t i = 0; i < lock_models(new); i++)
         files += lock_model(new, i)->file_count;
     command_print_visible(out, piped ? "the lock" : request->output);
-    fprintf(out, ": %zu model%s, %zu file%s\n", lock_models(new), lock_models(new) == 1 ? "" : "s", files, files == 1 ? "" : "s");
+    fprintf(out, ": %zu model%s, %zu file%s\n", lock_models(new), lock_models(new) == 1 ? "" : "s", files,
+            files == 1 ? "" : "s");
     lock_free(new);
     return 0;
 }
@@ -122,7 +125,8 @@ static int make_lock(const struct request *request, const struct policy *policy,
     struct inventory inventory = {.globs = request->globs.list, .glob_count = request->globs.count};
     struct log_totals totals;
 
-    bool read = log_read("lock", (char *const *)(uintptr_t)request->logs.list, request->logs.count, inventory_take, &inventory, &totals);
+    bool read = log_read("lock", (char *const *)(uintptr_t)request->logs.list, request->logs.count, inventory_take,
+                         &inventory, &totals);
     inventory_add_vocabularies(&inventory);
     if (old)
         lock_keep(&inventory, old);

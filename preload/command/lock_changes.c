@@ -37,7 +37,8 @@ static bool compare_files(FILE *out, const struct lock_model *old, const struct 
             fprintf(out, ": SHA-256 %s, now %s\n", old->files[i].sha256, new->files[j].sha256);
             differ = true;
         } else if (order != 0) {
-            print_file(out, order < 0 ? "gone   " : "new    ", new, order < 0 ? old->files[i].inside : new->files[j].inside);
+            print_file(out, order < 0 ? "gone   " : "new    ", new,
+                       order < 0 ? old->files[i].inside : new->files[j].inside);
             fputc('\n', out);
             differ = true;
         }

@@ -14,7 +14,8 @@
 #include <string.h>
 #include <unistd.h>
 
-/* Judges the file as the library does when it is opened under a name of this model, for the digest of the judged blocks. */
+/* Judges the file as the library does when it is opened under a name of this model, for the digest of the judged
+ * blocks. */
 static void judge(int fd, const struct stat *status, const char *path, const struct policy *policy, struct seal *seal)
 {
     struct judged *judged = command_memory(sizeof(*judged));
@@ -96,7 +97,8 @@ size_t lock_hash(struct inventory *inventory, const struct policy *policy)
     return missing;
 }
 
-/* The number of models that an old model may have become: those of its id, or whose folder it names. `last` is one of them. */
+/* The number of models that an old model may have become: those of its id, or whose folder it names. `last` is one of
+ * them. */
 static size_t heirs(const struct inventory *inventory, const struct lock_model *old, size_t *last)
 {
     size_t count = 0;
@@ -153,11 +155,13 @@ static bool lock_has(const struct lock *lock, const struct inventory_model *mode
 }
 
 /* The model that the old lock calls `name`; `same`: at a commit that it has. NULL: it is gone. */
-static const struct inventory_model *still_there(const struct inventory *inventory, const struct lock *old, const char *name, bool same)
+static const struct inventory_model *still_there(const struct inventory *inventory, const struct lock *old,
+                                                 const char *name, bool same)
 {
     for (size_t i = 0; i < inventory->count; i++) {
         const struct inventory_model *model = &inventory->models[i];
-        if (model->count > 0 && strcmp(model->key ? model->key : model->id, name) == 0 && (!same || lock_has(old, model)))
+        if (model->count > 0 && strcmp(model->key ? model->key : model->id, name) == 0 &&
+            (!same || lock_has(old, model)))
             return model;
     }
     return NULL;

@@ -122,7 +122,8 @@ static void add_names(cJSON *component, const struct row *row)
     add_text(component, "name", whole);
     if (row->revision[0])
         add_text(component, "version", row->revision);
-    if (!hub || !is_plain(row->key + 3) || strncmp(row->key, "hf:datasets/", 12) == 0 || strncmp(row->key, "hf:spaces/", 10) == 0)
+    if (!hub || !is_plain(row->key + 3) || strncmp(row->key, "hf:datasets/", 12) == 0 ||
+        strncmp(row->key, "hf:spaces/", 10) == 0)
         return;
     char *url = command_memory(strlen(row->key) + strlen(row->revision) + 24);
     sprintf(url, "pkg:huggingface/%s%s%s", row->key + 3, row->revision[0] ? "@" : "", row->revision);

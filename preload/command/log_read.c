@@ -18,16 +18,17 @@ struct reading {
     uint64_t damaged, first_damaged; /* of this file */
 };
 
-/* Is the escape of a surrogate at `text`, whose second digit is one of `second`? In small letters, as Python writes them too. */
+/* Is the escape of a surrogate at `text`, whose second digit is one of `second`? In small letters, as Python writes
+ * them too. */
 static bool is_surrogate(const char *text, size_t length, const char *second)
 {
     return length >= 6 && memcmp(text, "\\ud", 3) == 0 && text[3] != '\0' && strchr(second, text[3]) &&
            strspn(text + 4, "0123456789abcdef") >= 2;
 }
 
-/* json_out writes a byte that is no UTF-8 as a lone \udcXX, which cJSON takes for an error. The byte itself does it, as cJSON
- * does not look into strings; what is left is shorter. Of a pair, as other writers escape what lies beyond U+FFFF, the
- * second half stays. */
+/* json_out writes a byte that is no UTF-8 as a lone \udcXX, which cJSON takes for an error. The byte itself does it, as
+ * cJSON does not look into strings; what is left is shorter. Of a pair, as other writers escape what lies beyond
+ * U+FFFF, the second half stays. */
 static size_t bytes_unescape(char *text, size_t length)
 {
     size_t to = 0, from = 0;
@@ -131,8 +132,8 @@ static void damage_print(const char *verb, const struct reading *reading)
     fputs(", left out\n", stderr);
 }
 
-bool log_read(const char *verb, char *const files[], size_t count, void (*line)(void *context, const struct log_line *line),
-              void *context, struct log_totals *totals)
+bool log_read(const char *verb, char *const files[], size_t count,
+              void (*line)(void *context, const struct log_line *line), void *context, struct log_totals *totals)
 {
     char *buffer = command_memory(LOG_LINE_MAX + 1);
     bool good = true;

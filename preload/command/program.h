@@ -10,8 +10,8 @@ struct program {
     char executable[PATH_MAX]; /* the ELF file that the kernel starts for it: itself, or a script's interpreter */
 };
 
-/* Finds `name` as execvp does: by PATH unless it has a slash. 0; or EXIT_NOT_FOUND or EXIT_NOT_EXECUTABLE, with the reason
- * on stderr. */
+/* Finds `name` as execvp does: by PATH unless it has a slash. 0; or EXIT_NOT_FOUND or EXIT_NOT_EXECUTABLE, with the
+ * reason on stderr. */
 int program_find(const char *name, struct program *program);
 
 /* Follows "#!" to an ELF file and checks that its dynamic linker is glibc's, of our machine, and will honour

@@ -19,8 +19,8 @@ static const char help[] =
     "  -o FILE           write to FILE\n"
     "  -h, --help        show this\n"
     "\n"
-    "Exit status: 0, or 2 when a log could not be read, the report not be written, or the usage is wrong. Damaged lines\n"
-    "are counted and left out.\n";
+    "Exit status: 0, or 2 when a log could not be read, the report not be written, or the usage is wrong. Damaged\n"
+    "lines are counted and left out.\n";
 
 static const struct form {
     const char *name, *ending;
@@ -68,7 +68,8 @@ static int options_read(int argc, char **argv, const struct form **form, const c
         case OPTION_FORMAT:
             *form = form_find(optarg);
             if (!*form)
-                return command_usage(EXIT_USAGE, "report", "the formats are text, html, dot and json, not \"%s\"", optarg);
+                return command_usage(EXIT_USAGE, "report", "the formats are text, html, dot and json, not \"%s\"",
+                                     optarg);
             break;
         case 'o':
             *file = strcmp(optarg, "-") == 0 ? NULL : optarg;
@@ -87,7 +88,8 @@ static int options_read(int argc, char **argv, const struct form **form, const c
     return -1;
 }
 
-/* Writes beside FILE and renames: a report is there whole or not at all, and FILE may be one of the logs' neighbours. */
+/* Writes beside FILE and renames: a report is there whole or not at all, and FILE may be one of the
+ * logs' neighbours. */
 static int report_write(const struct report *report, const struct form *form, const char *file)
 {
     char *part = NULL;

@@ -8,7 +8,8 @@
 
 #include <stdbool.h>
 
-/* Kept of a run; what is more is counted and said. A machine that loads 2000 models from 50000 files is a hub's mirror. */
+/* Kept of a run; what is more is counted and said. A machine that loads 2000 models from 50000 files is a
+ * hub's mirror. */
 #define REPORT_MODELS 20000
 #define REPORT_FILES 50000
 #define REPORT_EDGES 50000
@@ -119,7 +120,7 @@ struct report {
     struct log_totals totals;
     double first, last;
     uint64_t denials, warnings; /* records that deny or warn */
-    bool enforced;              /* some of the denials were made in enforce mode; else what was denied was loaded all the same */
+    bool enforced; /* some of the denials were made in enforce mode; else what was denied was loaded all the same */
     const struct policy *policy;
     size_t log_count;
 };
@@ -133,8 +134,8 @@ void report_join(struct report *report);
 enum level { LEVEL_INFO, LEVEL_WARN, LEVEL_DENY };
 const char *level_name(enum level level);
 void report_findings(const struct report *report,
-                     void (*tell)(void *context, enum level level, const char *kind, const struct model *model, const char *text,
-                                  int64_t stack),
+                     void (*tell)(void *context, enum level level, const char *kind, const struct model *model,
+                                  const char *text, int64_t stack),
                      void *context);
 
 /* The forms. Each writes the whole report; errors show in the stream. */

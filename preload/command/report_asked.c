@@ -73,7 +73,8 @@ void report_asked(const struct report *report, struct asked *asked, const cJSON 
     if (asked->by != ASKED_NOBODY)
         return;
     /* What is typed in, given by -c or piped in has no file. */
-    if (asker.app < 0 && count > 0 && frames[count - 1].file[0] == '<' && strcmp(frames[count - 1].function, "<module>") == 0)
+    if (asker.app < 0 && count > 0 && frames[count - 1].file[0] == '<' &&
+        strcmp(frames[count - 1].function, "<module>") == 0)
         asker.app = (int)count - 1;
     /* A pool that the application set up runs without its frames; its source names the model all the same. */
     if (asker.app < 0 && asked->named_file && asked->named_by && strcmp(asked->named_by, "app") == 0) {

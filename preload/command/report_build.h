@@ -15,7 +15,8 @@ void report_add(char **kept, size_t *count, const char *text);
 /* The row of each, made where there is none; NULL when the table is full. */
 struct model *report_model(struct report *report, const char *id);
 struct edge *report_edge(struct report *report, struct model *parent, struct model *child, const char *kind);
-/* `real`: what the kernel calls it. A further link within the model to a file that is there already is a name of that one. */
+/* `real`: what the kernel calls it. A further link within the model to a file that is there already is a name of that
+ * one. */
 struct file *report_file(struct report *report, struct model *model, const char *inside, const char *real);
 /* The number of the record's stacks among those kept; -1: it has none, or there is no room. */
 int64_t report_stack(struct report *report, const cJSON *object);

@@ -33,7 +33,8 @@ void report_dot(const struct report *report, FILE *out)
         const struct model *model = report->models.rows[i];
         fputs("  ", out);
         quote(out, model->key);
-        fprintf(out, " [color=\"%s\"%s];\n", colours[model->decision], model->loaded ? "" : ", style=\"rounded,dashed\"");
+        fprintf(out, " [color=\"%s\"%s];\n", colours[model->decision],
+                model->loaded ? "" : ", style=\"rounded,dashed\"");
         if (!model->loaded || model->led_to || model->asked.by == ASKED_NOBODY)
             continue;
         fputs("  ", out);

@@ -7,7 +7,8 @@
 #include <string.h>
 
 struct telling {
-    void (*tell)(void *context, enum level level, const char *kind, const struct model *model, const char *text, int64_t stack);
+    void (*tell)(void *context, enum level level, const char *kind, const struct model *model, const char *text,
+                 int64_t stack);
     void *context;
 };
 
@@ -47,8 +48,8 @@ static void tell_files(const struct report *report, const struct telling *to)
         const struct file *file = report->files.rows[i];
         if (file->decision != DECISION_ALLOW)
             tell(to, file->decision == DECISION_DENY ? LEVEL_DENY : LEVEL_WARN,
-                 file->decision == DECISION_DENY ? "denied" : "warned-of", file->model, file->stack, "%s: %s [%s]", file->inside,
-                 file->why ? file->why : "", file->rule ? file->rule : "");
+                 file->decision == DECISION_DENY ? "denied" : "warned-of", file->model, file->stack, "%s: %s [%s]",
+                 file->inside, file->why ? file->why : "", file->rule ? file->rule : "");
     }
 }
 
@@ -62,7 +63,10 @@ static bool said_by_file(const struct report *report, const struct event *event)
     const char *slash = strrchr(event->path, '/');
     struct model_identity identity;
     model_identify(event->path, &identity);
-    if (asprintf(&key, "%s\n%s", event->model->key, identity.id[0] ? identity.inside : slash ? slash + 1 : event->path) < 0)
+    if (asprintf(&key, "%s\n%s", event->model->key,
+                 identity.id[0] ? identity.inside
+                 : slash        ? slash + 1
+                                : event->path) < 0)
         exit(command_error(EXIT_USAGE, "report", "out of memory"));
     const struct file *file = table_find(&report->files, key);
     free(key);
@@ -76,10 +80,10 @@ static void tell_events(const struct report *report, const struct telling *to)
         if (said_by_file(report, event))
             continue;
         enum level level = event->decision == DECISION_DENY ? LEVEL_DENY : LEVEL_WARN;
-        tell(to, level, event->event, event->model, event->stack, "%s%s%s%s%s%s%s%s%s%s", event->event, event->name ? " " : "",
-             event->name ? event->name : "", event->arguments ? "(" : "", event->arguments ? event->arguments : "",
-             event->arguments ? ")" : "", event->why ? ": " : "", event->why ? event->why : "", event->rule ? " by rule " : "",
-             event->rule ? event->rule : "");
+        tell(to, level, event->event, event->model, event->stack, "%s%s%s%s%s%s%s%s%s%s", event->event,
+             event->name ? " " : "", event->name ? event->name : "", event->arguments ? "(" : "",
+             event->arguments ? event->arguments : "", event->arguments ? ")" : "", event->why ? ": " : "",
+             event->why ? event->why : "", event->rule ? " by rule " : "", event->rule ? event->rule : "");
     }
 }
 
@@ -93,7 +97,8 @@ static void tell_asked(const struct model *model, const struct telling *to)
         return;
     if (by_library)
         tell(to, LEVEL_WARN, "hard-coded", model, -1,
-             "a library's hard-coded dependency: %s:%lld names it, and neither the application nor a config asks for it",
+             "a library's hard-coded dependency: %s:%lld names it, and neither the application nor a config "
+             "asks for it",
              asked->named_file ? asked->named_file : "?", (long long)asked->named_line);
     else if (asked->other_library)
         tell(to, LEVEL_WARN, "hidden-load", model, -1,
@@ -128,8 +133,8 @@ static void tell_edge(const struct report *report, const struct edge *edge, cons
     if (strcmp(edge->kind, "observed") == 0) {
         snprintf(key, sizeof(key), "%s\n%s\ndeclared", edge->parent->key, edge->child->key);
         if (!table_find(&report->edges, key))
-            tell(to, LEVEL_WARN, "hidden-load", edge->child, -1, "a hidden load: code of %s asks for it, and no config names it",
-                 edge->parent->key);
+            tell(to, LEVEL_WARN, "hidden-load", edge->child, -1,
+                 "a hidden load: code of %s asks for it, and no config names it", edge->parent->key);
     }
     if (!declared)
         return;
@@ -139,8 +144,8 @@ static void tell_edge(const struct report *report, const struct edge *edge, cons
              edge->parent->key, edge->revision);
     else if (!edge->pinned && !edge->is_path && edge->field)
         tell(to, LEVEL_WARN, "unpinned", edge->child, -1,
-             "named by %s of %s (%s) without a commit: whoever can push to it changes what is loaded", edge->from ? edge->from : "?",
-             edge->parent->key, edge->field);
+             "named by %s of %s (%s) without a commit: whoever can push to it changes what is loaded",
+             edge->from ? edge->from : "?", edge->parent->key, edge->field);
     if (!edge->loaded)
         tell(to, LEVEL_INFO, "not-loaded", edge->child, -1, "named by %s of %s%s%s%s and never loaded",
              edge->from ? edge->from : "?", edge->parent->key, edge->field ? " (" : "", edge->field ? edge->field : "",
@@ -158,15 +163,16 @@ static void tell_late(const struct report *report, const struct telling *to)
     for (size_t i = 0; i < report->processes.count; i++) {
         const struct process *process = report->processes.rows[i];
         if (process->late > 0)
-            tell(to, LEVEL_INFO, "late-load", NULL, -1, "process %lld loaded %llu file%s after its first batch of loads, while serving",
+            tell(to, LEVEL_INFO, "late-load", NULL, -1,
+                 "process %lld loaded %llu file%s after its first batch of loads, while serving",
                  (long long)process->pid, (unsigned long long)process->late, process->late == 1 ? "" : "s");
     }
 }
 
 /* Denials first. */
 void report_findings(const struct report *report,
-                     void (*told)(void *context, enum level level, const char *kind, const struct model *model, const char *text,
-                                  int64_t stack),
+                     void (*told)(void *context, enum level level, const char *kind, const struct model *model,
+                                  const char *text, int64_t stack),
                      void *context)
 {
     struct telling to = {told, context};

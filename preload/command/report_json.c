@@ -200,8 +200,8 @@ struct findings {
     bool any;
 };
 
-static void finding_print(void *context, enum level level, const char *kind, const struct model *model, const char *text,
-                          int64_t stack)
+static void finding_print(void *context, enum level level, const char *kind, const struct model *model,
+                          const char *text, int64_t stack)
 {
     struct findings *findings = context;
 
@@ -219,16 +219,20 @@ void report_json(const struct report *report, FILE *out)
     const struct log_totals *totals = &report->totals;
     struct findings findings = {out, false};
 
-    fprintf(out, "{\"v\":1,\"guard\":\"%s\",\"logs\":%zu,\"records\":%llu,\"damaged\":%llu,\"denials\":%llu,\"warnings\":%llu",
+    fprintf(out, "{\"v\":1,\"guard\":\"%s\",\"logs\":%zu,\"records\":%llu,\"damaged\":%llu,"
+                 "\"denials\":%llu,\"warnings\":%llu",
             GUARD_VERSION, report->log_count, (unsigned long long)totals->records, (unsigned long long)totals->damaged,
             (unsigned long long)report->denials, (unsigned long long)report->warnings);
     flag_member(out, "enforced", report->enforced);
     time_member(out, "first", report->first);
     time_member(out, "last", report->last);
-    fprintf(out, ",\n\"omitted\":{\"models\":%llu,\"files\":%llu,\"edges\":%llu,\"events\":%llu,\"processes\":%llu,\"loads\":%llu}",
+    fprintf(out,
+            ",\n\"omitted\":{\"models\":%llu,\"files\":%llu,\"edges\":%llu,\"events\":%llu,\"processes\":%llu,"
+            "\"loads\":%llu}",
             (unsigned long long)report->models.omitted, (unsigned long long)report->files.omitted,
-            (unsigned long long)(report->edges.omitted + report->declared.omitted), (unsigned long long)report->events.omitted,
-            (unsigned long long)report->processes.omitted, (unsigned long long)report->dots_omitted);
+            (unsigned long long)(report->edges.omitted + report->declared.omitted),
+            (unsigned long long)report->events.omitted, (unsigned long long)report->processes.omitted,
+            (unsigned long long)report->dots_omitted);
     fputs(",\n\"models\":[", out);
     models_print(out, report);
     fputs("],\n\"files\":[", out);

@@ -19,7 +19,8 @@ static enum decision decision_read(const char *text)
     return strcmp(text, "deny") == 0 ? DECISION_DENY : strcmp(text, "warn") == 0 ? DECISION_WARN : DECISION_ALLOW;
 }
 
-static void file_take(struct report *report, struct file *file, const struct log_line *line, enum decision decision, double time)
+static void file_take(struct report *report, struct file *file, const struct log_line *line, enum decision decision,
+                      double time)
 {
     const cJSON *object = line->object;
     bool worse = decision > file->decision;
@@ -98,8 +99,8 @@ static void process_load(struct process *process, enum decision decision, double
         process->late++;
 }
 
-static void dot_take(struct report *report, const struct process *process, const struct file *file, enum decision decision,
-                     double time)
+static void dot_take(struct report *report, const struct process *process, const struct file *file,
+                     enum decision decision, double time)
 {
     if (report->dot_count == REPORT_DOTS)
         report->dots_omitted++;
@@ -111,7 +112,8 @@ static void load_take(struct report *report, const struct log_line *line, struct
                       enum decision decision, double time, struct process *process)
 {
     const cJSON *object = line->object, *identity = cJSON_GetObjectItemCaseSensitive(object, "model");
-    const char *parent = log_text(object, "parent"), *edge_kind = log_text(object, "edge"), *revision = log_text(identity, "revision");
+    const char *parent = log_text(object, "parent"), *edge_kind = log_text(object, "edge"),
+               *revision = log_text(identity, "revision");
     const char *real = log_text(object, "real") ? log_text(object, "real") : log_text(object, "path");
     struct file *file = report_file(report, model, inside, real ? real : inside);
 
@@ -144,14 +146,15 @@ static void load_take(struct report *report, const struct log_line *line, struct
     report_keep_first(&edge->from, log_text(object, "from"));
 }
 
-static void event_take(struct report *report, const struct log_line *line, struct model *model, enum decision decision, double time)
+static void event_take(struct report *report, const struct log_line *line, struct model *model, enum decision decision,
+                       double time)
 {
     const cJSON *object = line->object;
     const char *rule = log_text(object, "rule"), *name = log_text(object, "name"), *path = log_text(object, "path");
     char *key;
 
-    if (asprintf(&key, "%s\n%d\n%.999s\n%.999s\n%.999s", log_text(object, "event"), decision, rule ? rule : "", name ? name : "",
-                 path ? path : "") < 0)
+    if (asprintf(&key, "%s\n%d\n%.999s\n%.999s\n%.999s", log_text(object, "event"), decision, rule ? rule : "",
+                 name ? name : "", path ? path : "") < 0)
         exit(command_error(EXIT_USAGE, "report", "out of memory"));
     struct event *event = table_row(&report->events, key, sizeof(*event));
     free(key);

@@ -59,7 +59,10 @@ static void print_model(const struct tree *tree, const struct model *model)
         fputs("  never loaded", out);
     }
     if (model->decision != DECISION_ALLOW)
-        fprintf(out, "  %s", model->decision != DECISION_DENY ? "warned of" : tree->report->enforced ? "DENIED" : "WOULD BE DENIED");
+        fprintf(out, "  %s",
+                model->decision != DECISION_DENY ? "warned of"
+                : tree->report->enforced         ? "DENIED"
+                                                 : "WOULD BE DENIED");
 }
 
 static void print_edge(const struct tree *tree, const struct edge *edge)
@@ -133,7 +136,8 @@ static bool is_root(const struct model *model)
 
 static bool same_asker(const struct model *a, const struct model *b)
 {
-    return a->asked.by == b->asked.by && strcmp(a->asked.name ? a->asked.name : "", b->asked.name ? b->asked.name : "") == 0;
+    return a->asked.by == b->asked.by &&
+           strcmp(a->asked.name ? a->asked.name : "", b->asked.name ? b->asked.name : "") == 0;
 }
 
 static void print_asker(const struct tree *tree, const struct asked *asked)
@@ -185,8 +189,8 @@ struct findings {
     bool any;
 };
 
-static void print_finding(void *context, enum level level, const char *kind, const struct model *model, const char *text,
-                          int64_t stack)
+static void print_finding(void *context, enum level level, const char *kind, const struct model *model,
+                          const char *text, int64_t stack)
 {
     static const char *const colours[] = {"\033[36m", "\033[33m", "\033[31m"};
     struct findings *findings = context;
@@ -222,11 +226,11 @@ void report_text(const struct report *report, FILE *out)
     draw_roots(&tree);
     report_findings(report, print_finding, &findings);
     fprintf(out, "%s%zu model%s, %zu file%s, %zu process%s, %llu record%s: %llu %sdenied, %llu warned of\n",
-            report->models.count > 0 ? "\n" : "", report->models.count, report->models.count == 1 ? "" : "s", report->files.count,
-            report->files.count == 1 ? "" : "s", report->processes.count, report->processes.count == 1 ? "" : "es",
-            (unsigned long long)report->totals.records, report->totals.records == 1 ? "" : "s",
-            (unsigned long long)report->denials, report->enforced || report->denials == 0 ? "" : "would be ",
-            (unsigned long long)report->warnings);
+            report->models.count > 0 ? "\n" : "", report->models.count, report->models.count == 1 ? "" : "s",
+            report->files.count, report->files.count == 1 ? "" : "s", report->processes.count,
+            report->processes.count == 1 ? "" : "es", (unsigned long long)report->totals.records,
+            report->totals.records == 1 ? "" : "s", (unsigned long long)report->denials,
+            report->enforced || report->denials == 0 ? "" : "would be ", (unsigned long long)report->warnings);
     print_omitted(out, "models", report->models.omitted);
     print_omitted(out, "opens of files", report->files.omitted);
     print_omitted(out, "edges", report->edges.omitted + report->declared.omitted);

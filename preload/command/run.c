@@ -18,7 +18,8 @@
 static const char help[] =
     "Usage: guard run [OPTION...] -- COMMAND [ARGUMENT...]\n"
     "\n"
-    "Starts COMMAND under the guard. Checks policy, lock and log first, and proves that the guard loads into the program.\n"
+    "Starts COMMAND under the guard. Checks policy, lock and log first, and proves that the guard loads into the\n"
+    "program.\n"
     "\n"
     "  --enforce       what is denied fails to load (the default, unless the policy says otherwise)\n"
     "  --audit         what would be denied is recorded, and loads\n"

@@ -177,7 +177,8 @@ static void rule_take(struct scan_sarif *log, const cJSON *from)
 void scan_sarif_open(struct scan_sarif *log, FILE *out)
 {
     *log = (struct scan_sarif){.out = out, .rules = cJSON_CreateArray(), .errors = cJSON_CreateArray()};
-    fputs("{\"$schema\":\"https://json.schemastore.org/sarif-2.1.0.json\",\"version\":\"2.1.0\",\"runs\":[{\"results\":[",
+    fputs("{\"$schema\":\"https://json.schemastore.org/sarif-2.1.0.json\",\"version\":\"2.1.0\","
+          "\"runs\":[{\"results\":[",
           out);
 }
 

@@ -31,8 +31,8 @@ static void text_hint(const struct scan_options *options, const struct scan_said
     fprintf(out, "        to allow: %s\n", text);
 }
 
-static void text_finding(const struct scan_options *options, const struct scan_said *said, const struct finding *finding,
-                         FILE *out)
+static void text_finding(const struct scan_options *options, const struct scan_said *said,
+                         const struct finding *finding, FILE *out)
 {
     const struct effect *effect = &finding->effect;
     const struct judgement *judgement = &finding->judgement;

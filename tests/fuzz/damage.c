@@ -2,8 +2,8 @@
  *
  *   damage_NAME        over all files below build/corpus and tests/fuzz/crashes, which once brought something down
  *
- * Damage is what disks, networks and attackers do: cut short anywhere, bytes changed (about 1 %), a stretch gone, a stretch
- * twice, numbers at their extremes. It is the same in every run. */
+ * Damage is what disks, networks and attackers do: cut short anywhere, bytes changed (about 1 %), a stretch gone, a
+ * stretch twice, numbers at their extremes. It is the same in every run. */
 #include <dirent.h>
 #include <stdbool.h>
 #include <stdint.h>

@@ -1,5 +1,6 @@
-/* Fuzzes what reads configs, as every kind of file there is, and the YAML reader by itself. Promises checked: a text that
- * comes in dribs tells the same as one that comes at once, memory is given back, depths and lengths keep their limits. */
+/* Fuzzes what reads configs, as every kind of file there is, and the YAML reader by itself. Promises checked: a text
+ * that comes in dribs tells the same as one that comes at once, memory is given back, depths and lengths keep their
+ * limits. */
 #include "../../analyzer/arena.h"
 #include "../../analyzer/config.h"
 #include "../../analyzer/yaml.h"
@@ -106,7 +107,8 @@ static void reader_run(const uint8_t *data, size_t size)
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-    static const char *const names[] = {"config.yaml", "MLmodel", "README.md", "config.cfg", "t.jinja", "model_index.json"};
+    static const char *const names[] = {"config.yaml", "MLmodel", "README.md",
+                                        "config.cfg",  "t.jinja", "model_index.json"};
 
     for (size_t i = 0; i < sizeof(names) / sizeof(*names); i++)
         if (digest(data, size, SIZE_MAX, names[i]) != digest(data, size, 1 + size % 7, names[i]))

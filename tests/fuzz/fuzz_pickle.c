@@ -1,7 +1,7 @@
 /* Fuzzes the pickle machine alone, without the bid in front of it, over a source that dribbles and fails.
  *
- * Checked beyond the sanitizers: memory is given back, a settled name is not told again, and what is told does not hang on
- * how the source deals its bytes. */
+ * Checked beyond the sanitizers: memory is given back, a settled name is not told again, and what is told does not hang
+ * on how the source deals its bytes. */
 #include "../../analyzer/arena.h"
 #include "../../analyzer/format.h"
 
@@ -84,7 +84,9 @@ static enum scan_answer listen(void *context, const struct effect *effect)
 static void scan(struct run *run, enum scan_status *status)
 {
     const struct scan_request request = {.source = {.pread = deal, .context = run, .size = run->size},
-                                         .memory = {.take = take, .give = give, .context = run}, .sink = listen, .sink_context = run};
+                                         .memory = {.take = take, .give = give, .context = run},
+                                         .sink = listen,
+                                         .sink_context = run};
     struct scan_result result = {.status = SCAN_DONE};
     struct arena arena;
     struct scan scan = {.request = &request, .result = &result, .arena = &arena};

@@ -1,5 +1,6 @@
-/* Fuzzes reading a compressed source in any order: it gives the bytes that reading it forward gives, keeps no memory, and
- * stays within the budget. The first byte chooses the codec and the next seven the order; the rest is the packed data. */
+/* Fuzzes reading a compressed source in any order: it gives the bytes that reading it forward gives, keeps no memory,
+ * and stays within the budget. The first byte chooses the codec and the next seven the order; the rest is the packed
+ * data. */
 #include "../../analyzer/arena.h"
 #include "../../analyzer/unpack.h"
 

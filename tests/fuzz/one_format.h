@@ -1,5 +1,5 @@
-/* Fuzzes one format behind its bid, so that no effort goes into finding the way there. For inclusion by fuzz_FORMAT.c, which
- * defines FUZZED as the format. Promises checked: what does not bid is not asked, and memory is given back. */
+/* Fuzzes one format behind its bid, so that no effort goes into finding the way there. For inclusion by fuzz_FORMAT.c,
+ * which defines FUZZED as the format. Promises checked: what does not bid is not asked, and memory is given back. */
 #include "../../analyzer/arena.h"
 
 #include <stdio.h>
@@ -29,7 +29,8 @@ static void fuzz_give(void *context, void *pointer, size_t bytes)
 /* Looks at every byte of what is reported, so that dangling strings show. */
 static enum scan_answer fuzz_listen(void *context, const struct effect *effect)
 {
-    const char *const texts[] = {effect->name, effect->alias, effect->field, effect->member, effect->revision, effect->detail};
+    const char *const texts[] = {effect->name,   effect->alias,    effect->field,
+                                 effect->member, effect->revision, effect->detail};
     char rendered[512];
     size_t *total = context;
     for (size_t i = 0; i < sizeof texts / sizeof *texts; i++)
@@ -42,8 +43,10 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     struct source_memory memory = {data, size};
     size_t taken = 0, told = 0;
-    struct scan_request request = {.source = source_from_memory(&memory), .memory = {.take = fuzz_take, .give = fuzz_give, .context = &taken},
-                                   .sink = fuzz_listen, .sink_context = &told};
+    struct scan_request request = {.source = source_from_memory(&memory),
+                                   .memory = {.take = fuzz_take, .give = fuzz_give, .context = &taken},
+                                   .sink = fuzz_listen,
+                                   .sink_context = &told};
     struct scan_result result = {.status = SCAN_DONE};
     struct arena arena;
     struct scan scan = {.request = &request, .result = &result, .arena = &arena};

@@ -2,9 +2,10 @@
  *
  *     driver SITUATION SYMBOL FILE
  *
- * prints "denied" (failed with EACCES), "bytes" (the file's first byte came through), "errno N", or "leak" when a descriptor
- * was left open. For a library "bytes" means that it was loaded. SITUATION: plain, thread, fork, vfork, constructor (of an independent library, in driver_early.c). The symbol
- * OrtGetApiBase makes this a process that runs models. */
+ * prints "denied" (failed with EACCES), "bytes" (the file's first byte came through), "errno N", or "leak" when a
+ * descriptor was left open. For a library "bytes" means that it was loaded. SITUATION: plain, thread, fork, vfork,
+ * constructor (of an independent library, in driver_early.c). The symbol OrtGetApiBase makes this a process that runs
+ * models. */
 #define _GNU_SOURCE
 #include <dirent.h>
 #include <dlfcn.h>
@@ -52,7 +53,8 @@ static int took(ssize_t got)
 /* A descriptor on `path` that no open hook has seen. */
 static int unseen(const char *path)
 {
-    return (int)((long (*)(long, ...))dlsym(dlopen("libc.so.6", RTLD_NOW), "syscall"))(SYS_openat, AT_FDCWD, path, O_RDONLY);
+    return (int)((long (*)(long, ...))dlsym(dlopen("libc.so.6", RTLD_NOW), "syscall"))(SYS_openat, AT_FDCWD, path,
+                                                                                       O_RDONLY);
 }
 
 static int try_open(const char *name, const char *path)
@@ -146,8 +148,9 @@ static int try_descriptor(const char *name, const char *path)
 /* The loader's error stands for errno. */
 static int try_library(const char *name, const char *path)
 {
-    void *library = !strcmp(name, "dlmopen") ? ((void *(*)(Lmid_t, const char *, int))find(name))(LM_ID_BASE, path, RTLD_NOW)
-                                             : ((void *(*)(const char *, int))find(name))(path, RTLD_NOW);
+    void *library = !strcmp(name, "dlmopen")
+                        ? ((void *(*)(Lmid_t, const char *, int))find(name))(LM_ID_BASE, path, RTLD_NOW)
+                        : ((void *(*)(const char *, int))find(name))(path, RTLD_NOW);
     const char *error = library ? NULL : dlerror();
     if (!library)
         errno = error && !strncmp(error, "guard: denied ", 14) ? EACCES : ENOEXEC;

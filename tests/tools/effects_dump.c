@@ -1,5 +1,6 @@
-/* Prints what the analyzer says of files: a line "kind TAB name TAB alias TAB arguments TAB via@position TAB format TAB member
- * TAB offset TAB detail" an effect, "-" for what there is none of; then "status TAB formats". A blank line between files.
+/* Prints what the analyzer says of files: a line "kind TAB name TAB alias TAB arguments TAB via@position TAB format TAB
+ * member TAB offset TAB detail" an effect, "-" for what there is none of; then "status TAB formats". A blank line
+ * between files.
  *
  *   effects_dump [-q] [-s] [-m] [-r] [-j] FILE...
  *     -q  print the status only        -s  answer SCAN_SETTLED to every effect
@@ -68,7 +69,8 @@ static enum scan_answer print_effect(void *context, const struct effect *effect)
         effect_render_arguments(effect, arguments, sizeof arguments);
         if (effect->kind != EFFECT_CALL && effect->kind != EFFECT_CREATE)
             arguments[0] = '\0';
-        printf("%s\t%s\t%s\t%s\t", effect_kind_name(effect->kind), shown(effect->name), shown(effect->alias), shown(arguments));
+        printf("%s\t%s\t%s\t%s\t", effect_kind_name(effect->kind), shown(effect->name), shown(effect->alias),
+               shown(arguments));
         if (effect->via)
             printf("%s@%u", effect->via, effect->position);
         else

@@ -79,7 +79,8 @@ void scan_hollow(const void *data, size_t size, size_t split, uint64_t hole, str
     scan_run(&request, &scanned->result);
     for (size_t i = 0; i < scanned->result.format_count; i++) {
         size_t used = strlen(scanned->formats);
-        snprintf(scanned->formats + used, sizeof scanned->formats - used, "%s%s", i ? " " : "", scanned->result.formats[i]);
+        snprintf(scanned->formats + used, sizeof scanned->formats - used, "%s%s", i ? " " : "",
+                 scanned->result.formats[i]);
     }
     scanned->bytes_read = watched.bytes_read;
     scanned->peak = watched.peak;

@@ -1,4 +1,5 @@
-/* What lies beside a model: by name where Python goes by names, by content otherwise. And programs that hold a model. */
+/* What lies beside a model: by name where Python goes by names, by content otherwise. And programs that hold
+ * a model. */
 #include "told.h"
 
 #include <string.h>
@@ -17,16 +18,20 @@ static void test_sources(void)
     check_equal(beside("/m/modeling.py", "print(1)\n"), "is python\ncode python-source/modeling @0\n", "a module");
     check_equal(beside("/m/torch/__init__.py", "x = 1\n"), "is python\ncode python-source/torch @0\n", "a package");
     check_equal(beside("modeling.py", "x = 1\n"), "is python\ncode python-source/modeling @0\n", "without a folder");
-    check_equal(beside("__init__.py", "x = 1\n"), "is python\ncode python-source/__init__ @0\n", "a package without a name");
+    check_equal(beside("__init__.py", "x = 1\n"), "is python\ncode python-source/__init__ @0\n",
+                "a package without a name");
     check_equal(beside("/m/notes.txt", "import os\n"), "not-model\n", "text");
     check_equal(told_bytes(&bytes), "not-model\n", "not beside anything");
 }
 
 static void test_path_files(void)
 {
-    check_equal(beside("/m/x.pth", "# comment\n\nimport os; os.system('id')\n"), "is python-path\ncode python-path/x @0\n", "a line that is executed");
-    check_equal(beside("/m/x.pth", "/a/path\nimport\tos"), "is python-path\ncode python-path/x @0\n", "with a tab, at the end");
-    check_equal(beside("/m/x.pth", "\xef\xbb\xbfimport os\n"), "is python-path\ncode python-path/x @0\n", "behind a byte order mark");
+    check_equal(beside("/m/x.pth", "# comment\n\nimport os; os.system('id')\n"),
+                "is python-path\ncode python-path/x @0\n", "a line that is executed");
+    check_equal(beside("/m/x.pth", "/a/path\nimport\tos"), "is python-path\ncode python-path/x @0\n",
+                "with a tab, at the end");
+    check_equal(beside("/m/x.pth", "\xef\xbb\xbfimport os\n"), "is python-path\ncode python-path/x @0\n",
+                "behind a byte order mark");
     check_equal(beside("/m/x.pth", "/a/path\nimports/of/ours\n# import os\n"), "not-model\n", "paths alone");
 }
 
@@ -51,10 +56,12 @@ static void bytecode(bool header)
 static void test_bytecode(void)
 {
     bytecode(true);
-    check_equal(told_beside(&bytes, "/m/__pycache__/torch.cpython-311.pyc"), "is python-bytecode\ncode python-bytecode/torch @0\n", "a .pyc");
-    check_equal(told_beside(&bytes, "/m/torch/__pycache__/__init__.cpython-311.pyc"), "is python-bytecode\ncode python-bytecode/torch @0\n",
-                "that of a package");
-    check_equal(told_beside(&bytes, "/m/weights.bin"), "is python-bytecode\ncode python-bytecode/weights @0\n", "by another name");
+    check_equal(told_beside(&bytes, "/m/__pycache__/torch.cpython-311.pyc"),
+                "is python-bytecode\ncode python-bytecode/torch @0\n", "a .pyc");
+    check_equal(told_beside(&bytes, "/m/torch/__pycache__/__init__.cpython-311.pyc"),
+                "is python-bytecode\ncode python-bytecode/torch @0\n", "that of a package");
+    check_equal(told_beside(&bytes, "/m/weights.bin"), "is python-bytecode\ncode python-bytecode/weights @0\n",
+                "by another name");
     damage_all(&bytes);
     bytecode(false);
     check_equal(told_beside(&bytes, "/m/code"), "is marshal\ncode marshal @0\n", "marshalled code alone");
@@ -72,7 +79,8 @@ static void native(const char *magic, size_t length)
 static void test_native(void)
 {
     native("\177ELF\2\1\1", 7);
-    check_equal(told_beside(&bytes, "/m/json.cpython-311-x86_64-linux-gnu.so"), "is native\ncode native-object/json @0\n", "ELF");
+    check_equal(told_beside(&bytes, "/m/json.cpython-311-x86_64-linux-gnu.so"),
+                "is native\ncode native-object/json @0\n", "ELF");
     check_equal(told_bytes(&bytes), "not-model\n", "not beside anything");
     native("\xcf\xfa\xed\xfe\7", 5);
     check_equal(told_beside(&bytes, "/m/a.dylib"), "is native\ncode native-object/a @0\n", "Mach-O");
@@ -97,7 +105,8 @@ static void carrying(const char *magic, const char *name, const char *content, s
     for (unsigned part = 0; part < 2; part++) {
         if (part == 1)
             bytes_put(&bytes, "PK\1\2\12\0\12\0\0\0\0\0\0\0\0", 16);
-        bytes_le(&bytes, 0x12345678, 4); /* the checksum is wrong, which no reader of a plain zip holds against it here */
+        bytes_le(&bytes, 0x12345678,
+                 4); /* the checksum is wrong, which no reader of a plain zip holds against it here */
         bytes_le(&bytes, length, 4);
         bytes_le(&bytes, length, 4);
         bytes_le(&bytes, strlen(name), 2);

@@ -15,10 +15,11 @@ static const char *said(const char *text)
 static void test_xgboost_texts(void)
 {
     static const char start[] = "{L\0\0\0\0\0\0\0\7learner{";
-    check_equal(said("{\"learner\":{\"attributes\":{},\"gradient_booster\":{\"model\":{}}},\"version\":[3,2,0]}\n"), "is xgboost\n", "JSON");
+    check_equal(said("{\"learner\":{\"attributes\":{},\"gradient_booster\":{\"model\":{}}},\"version\":[3,2,0]}\n"),
+                "is xgboost\n", "JSON");
     damage_all(&bytes);
-    check_equal(said("{\"learner\":{\"attributes\":{},\"gradient_booster\":{\"model\":"), "is xgboost\nmalformed xgboost-truncated @56\n",
-                "JSON that breaks off");
+    check_equal(said("{\"learner\":{\"attributes\":{},\"gradient_booster\":{\"model\":"),
+                "is xgboost\nmalformed xgboost-truncated @56\n", "JSON that breaks off");
     check_equal(said("{\"learner\":{\"name\":\"a student\"},\"version\":[1,0]}"), "not-model\n", "another learner");
     check_equal(said("{\"learners\":{\"gradient_booster\":{}}}"), "not-model\n", "another key");
     /* Names of features fill the view; what follows stands at the end. */
@@ -63,12 +64,16 @@ static void test_xgboost_binary(void)
 
 static void test_lightgbm(void)
 {
-    check_equal(said("tree\nversion=v4\nnum_class=1\ntree_sizes=3 4\n\nabc1234end of trees\n\nparameters:\n[data: ../train.csv]\n"
-                     "[output_model: out.txt]\n[machines: 10.0.0.1:80]\n[forcedsplits_filename: ]\nend of parameters\n"),
-                "is lightgbm\nread ../train.csv data @77\nconnect 10.0.0.1:80 machines @122\n", "a model");
+    check_equal(
+        said("tree\nversion=v4\nnum_class=1\ntree_sizes=3 4\n\nabc1234end of trees\n\nparameters:\n[data: "
+             "../train.csv]\n"
+             "[output_model: out.txt]\n[machines: 10.0.0.1:80]\n[forcedsplits_filename: ]\nend of parameters\n"),
+        "is lightgbm\nread ../train.csv data @77\nconnect 10.0.0.1:80 machines @122\n", "a model");
     damage_all(&bytes);
-    check_equal(said("tree\nversion=v4\ntree_sizes=300\n\nabc"), "is lightgbm\nmalformed lightgbm-truncated @32\n", "trees that are missing");
-    check_equal(said("tree\nversion=v4\ntree_sizes=3"), "is lightgbm\nmalformed lightgbm-truncated @28\n", "a header that breaks off");
+    check_equal(said("tree\nversion=v4\ntree_sizes=300\n\nabc"), "is lightgbm\nmalformed lightgbm-truncated @32\n",
+                "trees that are missing");
+    check_equal(said("tree\nversion=v4\ntree_sizes=3"), "is lightgbm\nmalformed lightgbm-truncated @28\n",
+                "a header that breaks off");
     check_equal(said("tree\nversion=4\n"), "not-model\n", "another tree");
 }
 

@@ -82,13 +82,15 @@ static void test_rows(const struct sample *sample)
     built_add(&file, sample->calls, sample->calls_length);
     built_text(&file, "what follows is no stream");
     scan_bytes(file.data, file.length, &scanned);
-    unit_ok(scanned_has(&scanned, "call", "", NULL) && scanned_count(&scanned, "malformed") == 0, "%s: 21 streams in a row", sample->name);
+    unit_ok(scanned_has(&scanned, "call", "", NULL) && scanned_count(&scanned, "malformed") == 0,
+            "%s: 21 streams in a row", sample->name);
     file.length = 0;
     for (unsigned i = 0; i < 1025; i++)
         built_add(&file, sample->megabyte, sample->megabyte_length);
     built_add(&file, sample->calls, sample->calls_length);
     scan_bytes(file.data, file.length, &scanned);
-    unit_ok(scanned_has(&scanned, "opaque", "unpack-limit", NULL), "%s: more than a gigabyte: opaque, not clean", sample->name);
+    unit_ok(scanned_has(&scanned, "opaque", "unpack-limit", NULL), "%s: more than a gigabyte: opaque, not clean",
+            sample->name);
     unit_ok(scanned.kept == 0 && scanned.peak < (16u << 20), "%s: in %zu bytes of memory", sample->name, scanned.peak);
     built_free(&file);
 }
@@ -97,8 +99,9 @@ static void test_rows(const struct sample *sample)
 static void test_windows(void)
 {
     struct scanned scanned;
-    char zstd[] = "\x28\xb5\x2f\xfd\x00\xa8\xc9\x00\x00\x80\x02\x63\x6f\x73\x0a\x73\x79\x73\x74\x65\x6d\x0a\x58\x04\x00\x00"
-                  "\x00\x74\x72\x75\x65\x85\x52\x2e";
+    char zstd[] =
+        "\x28\xb5\x2f\xfd\x00\xa8\xc9\x00\x00\x80\x02\x63\x6f\x73\x0a\x73\x79\x73\x74\x65\x6d\x0a\x58\x04\x00\x00"
+        "\x00\x74\x72\x75\x65\x85\x52\x2e";
     char lzma[sizeof lzma_calls];
     scan_bytes(zstd, sizeof zstd - 1, &scanned);
     unit_ok(scanned_has(&scanned, "call", "", NULL), "zstd with a window of two gigabytes");

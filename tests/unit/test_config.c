@@ -167,7 +167,8 @@ static void test_paths(void)
     says("shards", "model.safetensors.index.json",
          "{\"metadata\": {\"total_size\": 1}, \"weight_map\": {\"a\": \"model-1.safetensors\", \"b\": \"/abs\", "
          "\"c\": \"x/../../y\", \"d\": \"..x/y...bin\", \"auto_map\": \"z.pkl\"}}",
-         "read /abs(...) in weight_map.b\nread x/../../y(...) in weight_map.c\nread z.pkl(...) in weight_map.auto_map\n");
+         "read /abs(...) in weight_map.b\nread x/../../y(...) in weight_map.c\nread z.pkl(...) in "
+         "weight_map.auto_map\n");
     says("vocabularies", "tokenizer_config.json",
          "{\"vocab_file\": \"/etc/passwd\", \"merges_file\": \"merges.txt\", \"tokenizer_file\": "
          "\"/home/author/t.json\", "
@@ -250,15 +251,16 @@ static void test_odd(void)
 
 static void test_other_texts(void)
 {
-    says_as("yaml", "a target, and text that speaks of one", "c.yaml", "a:\n- {_target_: os.system}\nb: '_target_: x.y'\n",
-            "call os.system(...) in a[0]._target_\n");
+    says_as("yaml", "a target, and text that speaks of one", "c.yaml",
+            "a:\n- {_target_: os.system}\nb: '_target_: x.y'\n", "call os.system(...) in a[0]._target_\n");
     says_as("yaml", "a target that is put together", "c.yaml", "_target_: a.${b}\n", "call ?(...) in _target_\n");
     says_as("yaml", "tags", "c.yml", "a: !new:a.B\nb: !apply:eval [1]\nc: !include:../x\n",
             "call a.B(...) in a\ncall builtins.eval(...) in b\nread ../x(...) in c\n");
     says_as("yaml", "keys that mean something in their place only", "c.yaml",
             "name: a.b\npipeline:\n  name: c.d\n  params:\n    name: e.f\n    segmentation: org/s\n",
             "call c.d(...) in pipeline.name\ndepend org/s(...) in pipeline.params.segmentation\n");
-    says_as("yaml", "an alias where a loader looks", "c.yaml", "x: &x {name: a.b}\npipeline: *x\n", "malformed yaml-alias(...) in -\n");
+    says_as("yaml", "an alias where a loader looks", "c.yaml", "x: &x {name: a.b}\npipeline: *x\n",
+            "malformed yaml-alias(...) in -\n");
     says_as("yaml", "MLmodel", "MLmodel", "flavors:\n  python_function:\n    loader_module: a.b\n    code: c\n",
             "import a.b(...) in flavors.python_function.loader_module\n"
             "code model-code-path(\"c\") in flavors.python_function.code\n");

@@ -1,4 +1,5 @@
-/* Flax checkpoints by hand: arrays, scalars, chunks, bytes that hold a pickle, and MessagePack that is none of Flax's. */
+/* Flax checkpoints by hand: arrays, scalars, chunks, bytes that hold a pickle, and MessagePack that is none
+ * of Flax's. */
 #include "told.h"
 
 #include <string.h>
@@ -35,7 +36,10 @@ static void test_models(void)
     check_said(&bytes, "is flax-msgpack\n", "a scalar");
     damage_all(&bytes);
     bytes.length = 0;
-    bytes_text(&bytes, "\x81\xa1w\x83\xb9__msgpack_chunked_array__\xc3\xa5shape\x81\xa1" "0\x05\xa6" "chunks\x81\xa1" "0\xc0");
+    bytes_text(&bytes, "\x81\xa1w\x83\xb9__msgpack_chunked_array__\xc3\xa5shape\x81\xa1"
+                       "0\x05\xa6"
+                       "chunks\x81\xa1"
+                       "0\xc0");
     check_said(&bytes, "is flax-msgpack\n", "an array in chunks");
 }
 

@@ -99,7 +99,8 @@ static void test_versions(void)
         every_type(&bytes, shapes[i], escape);
         const char *text = told_bytes(&bytes);
         char line[128] = "code template-escape(\"__class__\") tokenizer.chat_template.tool_use @";
-        check(bids(&format_gguf, &bytes) && strncmp(text, "is gguf\n", 8) == 0 && strncmp(text + 8, line, strlen(line)) == 0,
+        check(bids(&format_gguf, &bytes) && strncmp(text, "is gguf\n", 8) == 0 &&
+                  strncmp(text + 8, line, strlen(line)) == 0,
               "the same with a template that escapes");
     }
     damage_all(&bytes);

@@ -88,8 +88,9 @@ static void test_time(void)
 int main(void)
 {
     for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++)
-        unit_ok(policy_glob(rows[i].pattern, rows[i].text, rows[i].separator) == rows[i].matches, "\"%s\" %s \"%s\" by '%c'",
-                rows[i].pattern, rows[i].matches ? "matches" : "does not match", rows[i].text, rows[i].separator);
+        unit_ok(policy_glob(rows[i].pattern, rows[i].text, rows[i].separator) == rows[i].matches,
+                "\"%s\" %s \"%s\" by '%c'", rows[i].pattern, rows[i].matches ? "matches" : "does not match",
+                rows[i].text, rows[i].separator);
     test_time();
     return unit_done();
 }

@@ -1,5 +1,5 @@
-/* HDF5 by hand: old and new object headers, what leads to other files, attributes, and structures that come back to themselves.
- * What the real library writes is tested from Python. */
+/* HDF5 by hand: old and new object headers, what leads to other files, attributes, and structures that come back to
+ * themselves. What the real library writes is tested from Python. */
 #include "told.h"
 
 #include <string.h>
@@ -117,8 +117,9 @@ static void test_links(void)
 
 static void test_keras(void)
 {
-    static const char lambda[] = "{\"class_name\": \"Sequential\", \"config\": {\"layers\": [{\"class_name\": \"Lambda\", "
-                                 "\"config\": {\"function\": [\"4wAA\", null, null], \"function_type\": \"lambda\"}}]}}";
+    static const char lambda[] =
+        "{\"class_name\": \"Sequential\", \"config\": {\"layers\": [{\"class_name\": \"Lambda\", "
+        "\"config\": {\"function\": [\"4wAA\", null, null], \"function_type\": \"lambda\"}}]}}";
     static struct bytes bytes;
     superblock(&bytes, 64);
     header(&bytes, 0);
@@ -129,9 +130,11 @@ static void test_keras(void)
     bytes_fill(&bytes, 1000);
     const char *lines = told_bytes(&bytes);
     check(strncmp(lines, "is keras-h5 keras", 17) == 0, "an attribute makes it Keras'");
-    check(strstr(lines, "code keras-lambda config.layers[0].config.function_type @") != NULL, "marshalled code in the model");
+    check(strstr(lines, "code keras-lambda config.layers[0].config.function_type @") != NULL,
+          "marshalled code in the model");
     check_line(lines, "malformed hdf5-damaged @0", "what makes no sense is said of a model");
-    check(strstr(lines, "call os.system(\"id\")") || strstr(lines, "call posix.system(\"id\")"), "a pickle in an attribute");
+    check(strstr(lines, "call os.system(\"id\")") || strstr(lines, "call posix.system(\"id\")"),
+          "a pickle in an attribute");
     damage_all(&bytes);
 
     superblock(&bytes, 64);

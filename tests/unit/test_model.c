@@ -45,18 +45,19 @@ static void test_identities(void)
     identifies("/model.pt", "file:/", "", "model.pt", false);
     identifies("model.pt", "", "", "model.pt", false);
 
-    identifies("/h/.cache/torch/hub/checkpoints/resnet50-0676ba61.pth", "torchhub:checkpoints/resnet50-0676ba61.pth", "",
-               "resnet50-0676ba61.pth", false);
+    identifies("/h/.cache/torch/hub/checkpoints/resnet50-0676ba61.pth", "torchhub:checkpoints/resnet50-0676ba61.pth",
+               "", "resnet50-0676ba61.pth", false);
     identifies("/data/hub/checkpoints/run/model.pt", "file:/data/hub/checkpoints/run", "", "model.pt", false);
-    identifies("/h/.cache/torch/hub/pytorch_vision_v0.10.0/hubconf.py", "torchhub:pytorch/vision", "v0.10.0", "hubconf.py",
-               false);
+    identifies("/h/.cache/torch/hub/pytorch_vision_v0.10.0/hubconf.py", "torchhub:pytorch/vision", "v0.10.0",
+               "hubconf.py", false);
     identifies("/torch/hub/acme_two_words_main/a/b.pt", "torchhub:acme/two_words", "main", "a/b.pt", false);
     identifies("/torch/hub/plain/b.pt", "file:/torch/hub/plain", "", "b.pt", false);
     identifies("/torch/hub/a__/b.pt", "file:/torch/hub/a__", "", "b.pt", false);
     identifies("/h/.keras/models/vgg16.h5", "keras:vgg16.h5", "", "vgg16.h5", false);
-    identifies("/c/kagglehub/models/keras/bert/keras/tiny/3/config.json", "kaggle:keras/bert/keras/tiny", "3", "config.json",
+    identifies("/c/kagglehub/models/keras/bert/keras/tiny/3/config.json", "kaggle:keras/bert/keras/tiny", "3",
+               "config.json", false);
+    identifies("/h/.cache/modelscope/hub/models/Qwen/Qwen2___5-7B/config.json", "ms:Qwen/Qwen2.5-7B", "", "config.json",
                false);
-    identifies("/h/.cache/modelscope/hub/models/Qwen/Qwen2___5-7B/config.json", "ms:Qwen/Qwen2.5-7B", "", "config.json", false);
     identifies("/h/.cache/modelscope/hub/Qwen/Qwen/a/b", "ms:Qwen/Qwen", "", "a/b", false);
     identifies("/w/mlruns/0/0123456789abcdef0123456789abcdef/artifacts/model/data/model.pth",
                "mlflow:0123456789abcdef0123456789abcdef/model", "", "data/model.pth", false);
@@ -133,9 +134,11 @@ static void test_roots(void)
             "a part of a pipeline belongs to the pipeline");
     snprintf(whole, sizeof(whole), "%s/model_index.json", pipeline);
     model_identify(whole, &identity);
-    unit_ok(strcmp(identity.id + 5, pipeline) == 0 && strcmp(identity.inside, "model_index.json") == 0, "and so does its index");
-    unit_ok(model_in_cache("/c/models--o--n/snapshots/r/vocab.txt", &identity) && strcmp(identity.inside, "vocab.txt") == 0 &&
-                !model_in_cache("/data/snapshots/vocab.txt", &identity) && !model_in_cache(whole, &identity),
+    unit_ok(strcmp(identity.id + 5, pipeline) == 0 && strcmp(identity.inside, "model_index.json") == 0,
+            "and so does its index");
+    unit_ok(model_in_cache("/c/models--o--n/snapshots/r/vocab.txt", &identity) &&
+                strcmp(identity.inside, "vocab.txt") == 0 && !model_in_cache("/data/snapshots/vocab.txt", &identity) &&
+                !model_in_cache(whole, &identity),
             "whether a file lies in a hub cache is told by its path");
 
     snprintf(folder, sizeof(folder), "%s/many", top);

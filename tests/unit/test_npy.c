@@ -43,8 +43,15 @@ static void test_objects(void)
 static void test_plain(void)
 {
     static const char *const types[] = {
-        "'<f8'", "'|b1'", "'<U10'", "'|S7'", "'<M8[ns]'", "'<m8[25s]'", "[('O', '<i4'), ('', '|V4'), ('object', '<f4', (2, 3))]",
-        "[((\"it's\", 'a\\'b'), '<i4')]", "('<i4', (2, 2))",
+        "'<f8'",
+        "'|b1'",
+        "'<U10'",
+        "'|S7'",
+        "'<M8[ns]'",
+        "'<m8[25s]'",
+        "[('O', '<i4'), ('', '|V4'), ('object', '<f4', (2, 3))]",
+        "[((\"it's\", 'a\\'b'), '<i4')]",
+        "('<i4', (2, 2))",
     };
     for (size_t i = 0; i < sizeof types / sizeof *types; i++) {
         char header[256];
@@ -125,8 +132,8 @@ static void test_edges(void)
 
     npy_add(&file, 1, "{'descr': '<f8', 'fortran_order': False, 'shape': (134217728,), }\n");
     scan_hollow(file.data, file.length, file.length, 1u << 30, &scanned);
-    unit_ok(!*scanned.text && scanned.bytes_read < 4 * SCAN_HEAD + (70u << 10), "a gigabyte of numbers: %llu bytes are read",
-            (unsigned long long)scanned.bytes_read);
+    unit_ok(!*scanned.text && scanned.bytes_read < 4 * SCAN_HEAD + (70u << 10),
+            "a gigabyte of numbers: %llu bytes are read", (unsigned long long)scanned.bytes_read);
     bool kept = false;
     for (size_t length = 0; length < file.length; length++) {
         scan_bytes(file.data, length, &scanned);

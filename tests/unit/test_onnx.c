@@ -157,7 +157,8 @@ static void test_external(void)
     check(strstr(tell(&outer), "read /deep @") != NULL, "a constant three graphs down");
 
     /* Training information and sparse tensors. */
-    struct message sparse = {.length = 0}, main = graph(NULL, NULL), algorithm = {.length = 0}, training = {.length = 0};
+    struct message sparse = {.length = 0}, main = graph(NULL, NULL), algorithm = {.length = 0},
+                   training = {.length = 0};
     weight = tensor("/sparse");
     inside(&sparse, 1, &weight);
     inside(&algorithm, 15, &sparse);
@@ -192,7 +193,8 @@ static void test_domains(void)
     check(strstr(lines, "code onnx-custom-domain(\"evil.ops::Shell\") @") != NULL, "what that function calls");
 
     /* The domain stands before a graph inside the node. */
-    struct message inner = node("", "Relu"), nested = graph(&inner, NULL), attribute = {.length = 0}, outer = {.length = 0};
+    struct message inner = node("", "Relu"), nested = graph(&inner, NULL), attribute = {.length = 0},
+                   outer = {.length = 0};
     text(&attribute, 1, "body");
     inside(&attribute, 6, &nested);
     text(&outer, 7, "evil.ops");
@@ -239,8 +241,8 @@ static void test_order(void)
 static void test_others(void)
 {
     static const char *const texts[] = {
-        "\x08\x01 some text that follows two bytes", "\x08\x01\x12\x10\x0a\x0e\x12\x05serve\x22\x05tools", "\n\nlines of text\n",
-        "\x08\x04\x12\x02\x0a\x00", "import os\n", "\x3a\x05hello",
+        "\x08\x01 some text that follows two bytes", "\x08\x01\x12\x10\x0a\x0e\x12\x05serve\x22\x05tools",
+        "\n\nlines of text\n", "\x08\x04\x12\x02\x0a\x00", "import os\n", "\x3a\x05hello",
     };
     for (size_t i = 0; i < sizeof texts / sizeof *texts; i++) {
         static struct bytes bytes;

@@ -30,7 +30,9 @@ static void test_bids(void)
     unit_ok(!bids(BYTES("In the beginning\n(R.")), "INT of no number");
     unit_ok(!bids(BYTES("\x80\x06N.")), "a protocol of the future");
     unit_ok(!bids(BYTES("X\xff\xff\xff\x7f" "cm\nf\n)R.")), "a payload that is not there");
-    unit_ok(bids(BYTES("\x80\x02" "imissing\nmark\n")), "a name that Python's unpickler resolves before it misses the mark");
+    unit_ok(bids(BYTES("\x80\x02"
+                       "imissing\nmark\n")),
+            "a name that Python's unpickler resolves before it misses the mark");
     memset(open, 'N', sizeof open);
     unit_ok(pickle_bid(open, sizeof open, sizeof open * 2) >= 8 && pickle_bid(open, sizeof open, sizeof open) == 0,
             "valid as far as can be seen, if there is more");
@@ -41,7 +43,8 @@ static void test_bids(void)
 /* Every prefix of a stream that calls at its very end: only the whole names the call, and none upsets anything. */
 static void test_prefixes(void)
 {
-    static const char stream[] = "\x80\x04\x95\x20\0\0\0\0\0\0\0\x8c\x05posix\x94\x8c\x06system\x94\x93\x94\x8c\x02id\x85R.";
+    static const char stream[] =
+        "\x80\x04\x95\x20\0\0\0\0\0\0\0\x8c\x05posix\x94\x8c\x06system\x94\x93\x94\x8c\x02id\x85R.";
     struct scanned scanned;
     size_t length;
     bool right = true;
@@ -127,7 +130,8 @@ static void test_map(void)
     unit_ok(taken == 0 && !map_get(&map, 0), "and away again");
 }
 
-static void test_decoder(const char *spelt, enum spelling spelling, const char *expected, size_t length, const char *name)
+static void test_decoder(const char *spelt, enum spelling spelling, const char *expected, size_t length,
+                         const char *name)
 {
     struct source_memory memory = {(const unsigned char *)spelt, strlen(spelt)};
     struct source whole = source_from_memory(&memory), source;

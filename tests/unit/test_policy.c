@@ -42,17 +42,19 @@ static enum decision decide(const struct policy *policy, enum moment moment, enu
 static void test_gadgets(const struct policy *policy)
 {
     static const char *const names[] = {
-        "os.system", "posix.system", "nt.system", "os:environ.update", "subprocess.Popen", "builtins.eval", "__builtin__.exec",
-        "builtins.__import__", "builtins.open", "builtins.setattr", "builtins.map", "importlib.import_module", "pkgutil.resolve_name",
-        "pydoc.locate", "runpy.run_path", "pip.main", "pip._internal.cli.main.main", "socket.create_connection", "sys:modules.get",
-        "urllib.request.urlopen", "shutil.rmtree", "pickle.loads", "_pickle.Unpickler", "marshal.loads", "types.CodeType",
-        "types.FunctionType", "cloudpickle.cloudpickle._make_function", "dill._dill._create_code", "operator.attrgetter",
+        "os.system", "posix.system", "nt.system", "os:environ.update", "subprocess.Popen", "builtins.eval",
+        "__builtin__.exec", "builtins.__import__", "builtins.open", "builtins.setattr", "builtins.map",
+        "importlib.import_module", "pkgutil.resolve_name", "pydoc.locate", "runpy.run_path", "pip.main",
+        "pip._internal.cli.main.main", "socket.create_connection", "sys:modules.get", "urllib.request.urlopen",
+        "shutil.rmtree", "pickle.loads", "_pickle.Unpickler", "marshal.loads", "types.CodeType", "types.FunctionType",
+        "cloudpickle.cloudpickle._make_function", "dill._dill._create_code", "operator.attrgetter",
         "_operator.methodcaller", "itertools.starmap", "torch.hub.load", "torch.load", "torch.jit.load", "torch.save",
-        "torch.serialization.load", "joblib.load", "numpy.load", "pandas.read_pickle", "torch._C:_VariableFunctionsClass.from_file",
-        "transformers:AutoModel.from_pretrained", "anything.at:All.from_pretrained",
-        "torch.nn", "torch.no_grad", "dill.load", "asyncio.unix_events:_UnixSubprocessTransport._start", "ctypes.CDLL",
-        "threading.Thread", "atexit.register", "webbrowser.open", "pathlib:Path.write_text", "uuid._popen",
-        "a.b:c.__init__.__globals__", "logging.FileHandler", "numpy.f2py.crackfortran._eval_length", "multiprocessing.util.spawnv_passfds",
+        "torch.serialization.load", "joblib.load", "numpy.load", "pandas.read_pickle",
+        "torch._C:_VariableFunctionsClass.from_file", "transformers:AutoModel.from_pretrained",
+        "anything.at:All.from_pretrained", "torch.nn", "torch.no_grad", "dill.load",
+        "asyncio.unix_events:_UnixSubprocessTransport._start", "ctypes.CDLL", "threading.Thread", "atexit.register",
+        "webbrowser.open", "pathlib:Path.write_text", "uuid._popen", "a.b:c.__init__.__globals__",
+        "logging.FileHandler", "numpy.f2py.crackfortran._eval_length", "multiprocessing.util.spawnv_passfds",
     };
     static const char *const shown[] = {"rest", "load", "live"};
     for (size_t i = 0; i < sizeof names / sizeof names[0]; i++) {
@@ -66,20 +68,26 @@ static void test_gadgets(const struct policy *policy)
             unit_ok(denied, "%s is denied at %s", names[i], shown[moment]);
         }
     }
-    struct effect exec = {.kind = EFFECT_CALL, .name = "posix.system"}, load = {.kind = EFFECT_CALL, .name = "torch.load"};
+    struct effect exec = {.kind = EFFECT_CALL, .name = "posix.system"},
+                  load = {.kind = EFFECT_CALL, .name = "torch.load"};
     struct judgement attack = judge(policy, (struct subject){.moment = MOMENT_LOAD}, exec);
     struct judgement edge = judge(policy, (struct subject){.moment = MOMENT_LOAD}, load);
-    unit_ok(attack.attack && !attack.edge && strcmp(attack.rule, "exec-call") == 0 && strcmp(attack.severity, "critical") == 0,
+    unit_ok(attack.attack && !attack.edge && strcmp(attack.rule, "exec-call") == 0 &&
+                strcmp(attack.severity, "critical") == 0,
             "posix.system is an attack");
-    unit_ok(edge.edge && !edge.attack && strcmp(edge.rule, "hidden-dependency") == 0, "torch.load is an edge and no attack");
+    unit_ok(edge.edge && !edge.attack && strcmp(edge.rule, "hidden-dependency") == 0,
+            "torch.load is an edge and no attack");
 }
 
 static void test_implied(void)
 {
-    struct policy *called = load_two(NULL, RULES("{\"effect\": \"call\", \"match\": [\"torch.load\"], \"then\": \"allow\"}"));
-    struct policy *created = load_two(NULL, RULES("{\"effect\": \"create\", \"match\": [\"torch.load\"], \"then\": \"allow\"}"));
-    struct policy *with = load_two(NULL, RULES("{\"effect\": \"call\", \"match\": [\"torch.load\"], \"args\": [\"x.pt\"], "
-                                               "\"then\": \"allow\"}"));
+    struct policy *called =
+        load_two(NULL, RULES("{\"effect\": \"call\", \"match\": [\"torch.load\"], \"then\": \"allow\"}"));
+    struct policy *created =
+        load_two(NULL, RULES("{\"effect\": \"create\", \"match\": [\"torch.load\"], \"then\": \"allow\"}"));
+    struct policy *with =
+        load_two(NULL, RULES("{\"effect\": \"call\", \"match\": [\"torch.load\"], \"args\": [\"x.pt\"], "
+                             "\"then\": \"allow\"}"));
     unit_ok(decide(called, MOMENT_LIVE, EFFECT_IMPORT, "torch.load") == DECISION_ALLOW &&
                 decide(called, MOMENT_LOAD, EFFECT_CREATE, "torch.load") == DECISION_ALLOW,
             "what may be called may appear and be created");
@@ -102,7 +110,8 @@ static void test_benign(const struct policy *policy)
         "copy_reg._reconstructor", "builtins.ValueError", "exceptions.KeyError", "subprocess.CalledProcessError",
         "os.stat_result", "torch.Size", "transformers.trainer_utils.IntervalStrategy", "__torch__.a.b.Net",
     };
-    static const char *const held[] = {"numpy.log1p", "torch.nn.functional.relu", "sklearn.metrics._classification.f1_score"};
+    static const char *const held[] = {"numpy.log1p", "torch.nn.functional.relu",
+                                       "sklearn.metrics._classification.f1_score"};
     for (size_t i = 0; i < sizeof called / sizeof called[0]; i++) {
         bool fine = true;
         for (int moment = MOMENT_REST; moment <= MOMENT_LIVE; moment++)
@@ -124,7 +133,8 @@ static void test_aliases(const struct policy *policy)
     effect = (struct effect){.kind = EFFECT_CALL, .name = "builtins.eval", .alias = "collections.OrderedDict"};
     unit_ok(judge(policy, (struct subject){.moment = MOMENT_LOAD}, effect).attack, "the written name counts");
     effect = (struct effect){.kind = EFFECT_CALL, .name = "collections.OrderedDict", .alias = "mypkg.f"};
-    unit_ok(judge(policy, (struct subject){.moment = MOMENT_LOAD}, effect).unlisted, "what has to be settled stays unlisted");
+    unit_ok(judge(policy, (struct subject){.moment = MOMENT_LOAD}, effect).unlisted,
+            "what has to be settled stays unlisted");
 }
 
 static void test_unlisted(const struct policy *policy)
@@ -149,7 +159,8 @@ static void test_unlisted(const struct policy *policy)
         unit_ok(judge(policy, subject, effect).decision == rows[i].decision, "an unlisted %s of home %s: %s",
                 object_name(rows[i].object), home_name(rows[i].home), decision_name(rows[i].decision));
     }
-    unit_ok(decide(policy, MOMENT_REST, EFFECT_IMPORT, "mypkg.Thing") == DECISION_ALLOW, "an unlisted name may appear at rest");
+    unit_ok(decide(policy, MOMENT_REST, EFFECT_IMPORT, "mypkg.Thing") == DECISION_ALLOW,
+            "an unlisted name may appear at rest");
     unit_ok(decide(policy, MOMENT_REST, EFFECT_CREATE, "mypkg.Thing") == DECISION_WARN, "creating one at rest warns");
     unit_ok(decide(policy, MOMENT_REST, EFFECT_CALL, "mypkg.Thing") == DECISION_DENY, "calling one at rest is denied");
     effect.kind = EFFECT_CALL;
@@ -157,8 +168,10 @@ static void test_unlisted(const struct policy *policy)
     unit_ok(loading.decision == DECISION_ALLOW && loading.unlisted && strncmp(loading.rule, "unlisted-", 9) == 0,
             "at load it is left to be settled");
     unit_ok(decide(policy, MOMENT_LOAD, EFFECT_CALL, "?") == DECISION_DENY, "what cannot be told is not called");
-    unit_ok(decide(policy, MOMENT_REST, EFFECT_CALL, "__main__.Colour") == DECISION_WARN, "a class of __main__ warns at rest");
-    unit_ok(decide(policy, MOMENT_REST, EFFECT_CALL, "__main__.run") == DECISION_DENY, "a function of __main__ is denied at rest");
+    unit_ok(decide(policy, MOMENT_REST, EFFECT_CALL, "__main__.Colour") == DECISION_WARN,
+            "a class of __main__ warns at rest");
+    unit_ok(decide(policy, MOMENT_REST, EFFECT_CALL, "__main__.run") == DECISION_DENY,
+            "a function of __main__ is denied at rest");
 }
 
 static struct effect call(const char *name, const struct argument *arguments, size_t count)
@@ -189,9 +202,11 @@ static void test_arguments(const struct policy *policy)
 
     const struct argument method[] = {{ARGUMENT_NAME, "own.Colour"}, {ARGUMENT_STRING, "RED"}};
     const struct argument dunder[] = {{ARGUMENT_NAME, "own.Colour"}, {ARGUMENT_STRING, "__init__"}};
-    unit_ok(at_load(policy, call("builtins.getattr", method, 2)) == DECISION_ALLOW, "getattr of a plain name is allowed");
+    unit_ok(at_load(policy, call("builtins.getattr", method, 2)) == DECISION_ALLOW,
+            "getattr of a plain name is allowed");
     unit_ok(at_load(policy, call("builtins.getattr", dunder, 2)) == DECISION_DENY, "getattr of __init__ is denied");
-    struct judgement judged = judge(policy, (struct subject){.moment = MOMENT_LOAD}, call("builtins.getattr", method, 2));
+    struct judgement judged =
+        judge(policy, (struct subject){.moment = MOMENT_LOAD}, call("builtins.getattr", method, 2));
     unit_ok(!judged.whatever_arguments, "and not settled for other arguments");
     judged = judge(policy, (struct subject){.moment = MOMENT_LOAD}, call("numpy.dtype", method, 2));
     unit_ok(judged.whatever_arguments, "numpy.dtype is settled for all arguments");
@@ -200,10 +215,12 @@ static void test_arguments(const struct policy *policy)
     memset(letters, 'a', sizeof letters - 1);
     letters[sizeof letters - 1] = '\0';
     const struct argument cut[] = {{ARGUMENT_STRING, letters}};
-    struct policy *user = load_two(NULL, RULES("{\"effect\": \"call\", \"match\": [\"m.f\"], \"args\": [\"a*\"], \"then\": \"allow\"},"
-                                               "{\"effect\": \"call\", \"match\": [\"m.g\"], \"args\": [\"b*\"], \"then\": \"deny\"}"));
+    struct policy *user =
+        load_two(NULL, RULES("{\"effect\": \"call\", \"match\": [\"m.f\"], \"args\": [\"a*\"], \"then\": \"allow\"},"
+                             "{\"effect\": \"call\", \"match\": [\"m.g\"], \"args\": [\"b*\"], \"then\": \"deny\"}"));
     struct effect effect = call("m.f", cut, 1);
-    unit_ok(judge(user, (struct subject){.moment = MOMENT_REST}, effect).decision == DECISION_DENY, "a cut text fits no permission");
+    unit_ok(judge(user, (struct subject){.moment = MOMENT_REST}, effect).decision == DECISION_DENY,
+            "a cut text fits no permission");
     effect.name = "m.g";
     unit_ok(at_load(user, effect) == DECISION_DENY, "a cut text fits a denial");
     policy_free(user);
@@ -230,10 +247,11 @@ static void test_holders(const struct policy *policy)
         {"torch._tensor._rebuild_from_type_v2", "numpy.log1p", 0, DECISION_DENY},
     };
     for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
-        struct effect effect = {.kind = EFFECT_CALL, .name = rows[i].name, .via = rows[i].via, .position = rows[i].position};
+        struct effect effect = {
+            .kind = EFFECT_CALL, .name = rows[i].name, .via = rows[i].via, .position = rows[i].position};
         struct judgement judged = judge(policy, (struct subject){.moment = MOMENT_REST}, effect);
-        unit_ok(judged.decision == rows[i].decision, "%s at argument %u of %s: %s", rows[i].name, rows[i].position, rows[i].via,
-                decision_name(rows[i].decision));
+        unit_ok(judged.decision == rows[i].decision, "%s at argument %u of %s: %s", rows[i].name, rows[i].position,
+                rows[i].via, decision_name(rows[i].decision));
     }
 }
 
@@ -248,27 +266,32 @@ static bool give_hash(void *context, char hex[65])
 static void test_circumstances(void)
 {
     struct policy *policy = load_two(
-        NULL,
-        RULES("{\"effect\": \"code\", \"match\": [\"python\"], \"model\": [\"hf:org/*\"], \"revision\": \"abc\", \"then\": \"allow\","
-              " \"sha256\": \"aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa\"},"
-              "{\"effect\": \"exec\", \"path\": \"/m/**\", \"process\": \"train*\", \"origin\": [\"unpickler\"], \"then\": \"allow\"},"
-              "{\"effect\": \"call\", \"match\": \"a.b\", \"format\": [\"joblib\"], \"then\": \"allow\"},"
-              "{\"effect\": \"call\", \"match\": \"a.old\", \"expires\": \"2001-01-01\", \"then\": \"allow\"},"
-              "{\"effect\": \"call\", \"match\": \"a.new\", \"expires\": \"9999-12-31\", \"then\": \"allow\"},"
-              "{\"effect\": [\"call\"], \"unlisted\": true, \"when\": [\"load\"], \"then\": \"deny\"}"));
+        NULL, RULES("{\"effect\": \"code\", \"match\": [\"python\"], \"model\": [\"hf:org/*\"], \"revision\": \"abc\", "
+                    "\"then\": \"allow\","
+                    " \"sha256\": \"aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa\"},"
+                    "{\"effect\": \"exec\", \"path\": \"/m/**\", \"process\": \"train*\", \"origin\": [\"unpickler\"], "
+                    "\"then\": \"allow\"},"
+                    "{\"effect\": \"call\", \"match\": \"a.b\", \"format\": [\"joblib\"], \"then\": \"allow\"},"
+                    "{\"effect\": \"call\", \"match\": \"a.old\", \"expires\": \"2001-01-01\", \"then\": \"allow\"},"
+                    "{\"effect\": \"call\", \"match\": \"a.new\", \"expires\": \"9999-12-31\", \"then\": \"allow\"},"
+                    "{\"effect\": [\"call\"], \"unlisted\": true, \"when\": [\"load\"], \"then\": \"deny\"}"));
     struct effect code = {.kind = EFFECT_CODE, .name = "python"};
     unsigned asked = 0;
-    struct subject subject = {.moment = MOMENT_LIVE, .model = "hf:org/name", .revision = "abd", .sha256 = give_hash, .sha256_context = &asked};
-    unit_ok(judge(policy, subject, code).decision == DECISION_DENY && asked == 0, "another revision: no match, and no hash asked for");
+    struct subject subject = {.moment = MOMENT_LIVE, .model = "hf:org/name", .revision = "abd",
+                              .sha256 = give_hash, .sha256_context = &asked};
+    unit_ok(judge(policy, subject, code).decision == DECISION_DENY && asked == 0,
+            "another revision: no match, and no hash asked for");
     subject.revision = "abc";
-    unit_ok(judge(policy, subject, code).decision == DECISION_ALLOW && asked == 1, "the revision and the hash: allowed");
+    unit_ok(judge(policy, subject, code).decision == DECISION_ALLOW && asked == 1,
+            "the revision and the hash: allowed");
     subject.model = "hf:other/name";
     unit_ok(judge(policy, subject, code).decision == DECISION_DENY, "another model: denied");
     subject.model = NULL;
     unit_ok(judge(policy, subject, code).decision == DECISION_DENY, "an unknown model: denied");
 
     struct effect exec = {.kind = EFFECT_EXEC, .name = "/bin/id"};
-    subject = (struct subject){.moment = MOMENT_LIVE, .origin = ORIGIN_UNPICKLER, .path = "/m/a/b.pkl", .process = "train.py"};
+    subject = (struct subject){
+        .moment = MOMENT_LIVE, .origin = ORIGIN_UNPICKLER, .path = "/m/a/b.pkl", .process = "train.py"};
     unit_ok(judge(policy, subject, exec).decision == DECISION_ALLOW, "path, process and origin fit");
     subject.process = "serve.py";
     unit_ok(judge(policy, subject, exec).decision == DECISION_DENY, "another process does not");
@@ -276,11 +299,13 @@ static void test_circumstances(void)
     unit_ok(judge(policy, subject, exec).decision == DECISION_ALLOW, "the application may start programs");
 
     struct effect joblib = {.kind = EFFECT_CALL, .name = "a.b", .format = "joblib"};
-    unit_ok(judge(policy, (struct subject){.moment = MOMENT_LOAD}, joblib).decision == DECISION_ALLOW, "the format fits");
+    unit_ok(judge(policy, (struct subject){.moment = MOMENT_LOAD}, joblib).decision == DECISION_ALLOW,
+            "the format fits");
     joblib.format = "pickle";
     unit_ok(judge(policy, (struct subject){.moment = MOMENT_LOAD}, joblib).decision == DECISION_DENY,
             "an unlisted rule of the user's comes before the built-in ones");
-    unit_ok(decide(policy, MOMENT_LOAD, EFFECT_CALL, "numpy.dtype") == DECISION_ALLOW, "and after what the built-in policy lists");
+    unit_ok(decide(policy, MOMENT_LOAD, EFFECT_CALL, "numpy.dtype") == DECISION_ALLOW,
+            "and after what the built-in policy lists");
     unit_ok(decide(policy, MOMENT_REST, EFFECT_CALL, "a.old") == DECISION_DENY, "an expired permission is none");
     unit_ok(decide(policy, MOMENT_REST, EFFECT_CALL, "a.new") == DECISION_ALLOW, "one that has not expired is one");
     policy_free(policy);
@@ -288,16 +313,20 @@ static void test_circumstances(void)
 
 static void test_precedence(void)
 {
-    static const char user[] = RULES("{\"id\": \"u\", \"effect\": \"call\", \"match\": [\"os.system\", \"a.*\", \"c.d\"], \"then\": \"allow\"}");
+    static const char user[] = RULES(
+        "{\"id\": \"u\", \"effect\": \"call\", \"match\": [\"os.system\", \"a.*\", \"c.d\"], \"then\": \"allow\"}");
     static const char site[] = RULES("{\"id\": \"s\", \"effect\": \"call\", \"match\": [\"a.b\"], \"then\": \"deny\"}");
     static const char locked[] = "{\"version\": 1, \"locked\": true, \"rules\": [{\"id\": \"s\", \"effect\": \"call\","
                                  " \"match\": [\"a.b\"], \"then\": \"deny\"}]}";
     struct policy *open = load_two(site, user), *firm = load_two(locked, user);
-    unit_ok(decide(open, MOMENT_REST, EFFECT_CALL, "os.system") == DECISION_ALLOW, "a user's rule may allow even os.system");
+    unit_ok(decide(open, MOMENT_REST, EFFECT_CALL, "os.system") == DECISION_ALLOW,
+            "a user's rule may allow even os.system");
     unit_ok(decide(open, MOMENT_REST, EFFECT_CALL, "a.b") == DECISION_ALLOW, "the user's rules come before the site's");
-    unit_ok(decide(firm, MOMENT_REST, EFFECT_CALL, "os.system") == DECISION_DENY, "not when the site's policy is locked");
+    unit_ok(decide(firm, MOMENT_REST, EFFECT_CALL, "os.system") == DECISION_DENY,
+            "not when the site's policy is locked");
     unit_ok(decide(firm, MOMENT_REST, EFFECT_CALL, "a.b") == DECISION_DENY, "a locked site's denial stands");
-    unit_ok(decide(firm, MOMENT_REST, EFFECT_CALL, "c.d") == DECISION_ALLOW, "what nobody lists a user may still allow");
+    unit_ok(decide(firm, MOMENT_REST, EFFECT_CALL, "c.d") == DECISION_ALLOW,
+            "what nobody lists a user may still allow");
     policy_free(open);
     policy_free(firm);
 }
@@ -306,9 +335,12 @@ static void test_deeds(const struct policy *policy)
 {
     for (int origin = 0; origin < ORIGINS; origin++) {
         struct effect exec = {.kind = EFFECT_EXEC, .name = "/bin/id"};
-        enum decision decision = judge(policy, (struct subject){.moment = MOMENT_LIVE, .origin = (enum origin)origin}, exec).decision;
-        bool hostile = origin == ORIGIN_UNPICKLER || origin == ORIGIN_TORCHSCRIPT || origin == ORIGIN_LAMBDA || origin == ORIGIN_TEMPLATE;
-        unit_ok((decision == DECISION_DENY) == hostile, "exec asked by %s: %s", origin_name((enum origin)origin), decision_name(decision));
+        enum decision decision =
+            judge(policy, (struct subject){.moment = MOMENT_LIVE, .origin = (enum origin)origin}, exec).decision;
+        bool hostile = origin == ORIGIN_UNPICKLER || origin == ORIGIN_TORCHSCRIPT || origin == ORIGIN_LAMBDA ||
+                       origin == ORIGIN_TEMPLATE;
+        unit_ok((decision == DECISION_DENY) == hostile, "exec asked by %s: %s", origin_name((enum origin)origin),
+                decision_name(decision));
     }
     static const struct {
         const char *name;
@@ -317,14 +349,15 @@ static void test_deeds(const struct policy *policy)
                  {"../x", DECISION_DENY},         {"a/../../x", DECISION_DENY},        {"C:\\x", DECISION_DENY},
                  {"..", DECISION_DENY},           {"~/x", DECISION_DENY}};
     for (size_t i = 0; i < sizeof reads / sizeof reads[0]; i++)
-        unit_ok(decide(policy, MOMENT_LOAD, EFFECT_READ, reads[i].name) == reads[i].decision, "a config that reads %s: %s", reads[i].name,
-                decision_name(reads[i].decision));
+        unit_ok(decide(policy, MOMENT_LOAD, EFFECT_READ, reads[i].name) == reads[i].decision,
+                "a config that reads %s: %s", reads[i].name, decision_name(reads[i].decision));
     unit_ok(decide(policy, MOMENT_LOAD, EFFECT_MALFORMED, "zip-names-differ") == DECISION_DENY, "malformed is denied");
     unit_ok(decide(policy, MOMENT_LOAD, EFFECT_OPAQUE, "anything") == DECISION_DENY, "opaque is denied");
     unit_ok(decide(policy, MOMENT_LOAD, EFFECT_CODE, "auto_map") == DECISION_WARN, "declared code warns");
     unit_ok(decide(policy, MOMENT_LIVE, EFFECT_CODE, "python") == DECISION_DENY, "the model's own code is denied");
     unit_ok(decide(policy, MOMENT_LOAD, EFFECT_CODE, "never-heard-of") == DECISION_DENY, "unknown code is denied");
-    unit_ok(decide(policy, MOMENT_LOAD, EFFECT_DEPEND, "org/base") == DECISION_ALLOW, "a declared dependency is allowed");
+    unit_ok(decide(policy, MOMENT_LOAD, EFFECT_DEPEND, "org/base") == DECISION_ALLOW,
+            "a declared dependency is allowed");
 }
 
 int main(void)

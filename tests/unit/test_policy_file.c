@@ -36,26 +36,40 @@ static const struct {
     {"{\"version\": 1, \"ipc\": [1]}", 1, 24, "is a string"},
     {"{\"version\": 1, \"rules\": {}}", 1, 25, "list of rules"},
     {"{\"version\": 1, \"rules\": [1]}", 1, 26, "a rule is an object"},
-    {"{\"version\": 1, \"rules\": [\n  {\"effect\": \"call\", \"mach\": [\"a\"], \"then\": \"deny\"}]}", 2, 22, "did you mean \"match\"?"},
+    {"{\"version\": 1, \"rules\": [\n  {\"effect\": \"call\", \"mach\": [\"a\"], \"then\": \"deny\"}]}", 2, 22,
+     "did you mean \"match\"?"},
     {"{\"version\": 1, \"rules\": [\n  {\"effect\": \"cal\", \"then\": \"deny\"}]}", 2, 14, "did you mean \"call\"?"},
-    {"{\"version\": 1, \"rules\": [\n  {\"effect\": [\"call\",\n \"zzz\"], \"then\": \"deny\"}]}", 3, 2, "there are import, create"},
+    {"{\"version\": 1, \"rules\": [\n  {\"effect\": [\"call\",\n \"zzz\"], \"then\": \"deny\"}]}", 3, 2,
+     "there are import, create"},
     {"{\"version\": 1, \"rules\": [{\"effect\": \"call\", \"then\": \"forbid\"}]}", 1, 53, "unknown then"},
     {"{\"version\": 1, \"rules\": [{\"effect\": \"call\"}]}", 1, 26, "no \"then\""},
     {"{\"version\": 1, \"rules\": [{\"then\": \"deny\"}]}", 1, 26, "no \"effect\""},
     {"{\"version\": 1, \"rules\": [{\"effect\": \"call\", \"match\": [], \"then\": \"deny\"}]}", 1, 54, "never match"},
-    {"{\"version\": 1, \"rules\": [{\"effect\": \"call\", \"match\": [\"\"], \"then\": \"deny\"}]}", 1, 55, "empty pattern"},
+    {"{\"version\": 1, \"rules\": [{\"effect\": \"call\", \"match\": [\"\"], \"then\": \"deny\"}]}", 1, 55,
+     "empty pattern"},
     {"{\"version\": 1, \"rules\": [{\"effect\": \"read\", \"args\": [\"a\"], \"then\": \"deny\"}]}", 1, 26, "\"args\""},
-    {"{\"version\": 1, \"rules\": [{\"effect\": \"call\", \"args\": [1], \"then\": \"deny\"}]}", 1, 54, "argument pattern"},
-    {"{\"version\": 1, \"rules\": [{\"effect\": \"call\", \"args\": [\"@byte\"], \"then\": \"deny\"}]}", 1, 54, "did you mean \"@bytes\"?"},
-    {"{\"version\": 1, \"rules\": [{\"effect\": \"call\", \"holds\": {\"x\": []}, \"then\": \"deny\"}]}", 1, 55, "no argument position"},
-    {"{\"version\": 1, \"rules\": [{\"effect\": \"call\", \"path\": [\"a/b\"], \"then\": \"deny\"}]}", 1, 54, "absolute"},
-    {"{\"version\": 1, \"rules\": [{\"effect\": \"call\", \"model\": \"hf:a/b@c\", \"then\": \"deny\"}]}", 1, 54, "\"revision\""},
-    {"{\"version\": 1, \"rules\": [{\"effect\": \"call\", \"model\": \"a/b\", \"then\": \"deny\"}]}", 1, 54, "hf: nor file:"},
-    {"{\"version\": 1, \"rules\": [{\"effect\": \"call\", \"sha256\": \"AB\", \"then\": \"deny\"}]}", 1, 55, "64 lower-case"},
-    {"{\"version\": 1, \"rules\": [{\"effect\": \"call\", \"expires\": \"2027-13-01\", \"then\": \"deny\"}]}", 1, 56, "no date"},
-    {"{\"version\": 1, \"rules\": [{\"effect\": \"call\", \"match\": \"a\", \"unlisted\": true, \"then\": \"deny\"}]}", 1, 26, "unlisted"},
-    {"{\"version\": 1, \"rules\": [{\"effect\": \"call\", \"otherwise\": \"deny\", \"then\": \"allow\"}]}", 1, 26, "otherwise"},
-    {"{\"version\": 1, \"rules\": [{\"effect\": \"call\", \"match\": [\"a\\u0000b\"], \"then\": \"deny\"}]}", 1, 57, "NUL"},
+    {"{\"version\": 1, \"rules\": [{\"effect\": \"call\", \"args\": [1], \"then\": \"deny\"}]}", 1, 54,
+     "argument pattern"},
+    {"{\"version\": 1, \"rules\": [{\"effect\": \"call\", \"args\": [\"@byte\"], \"then\": \"deny\"}]}", 1, 54,
+     "did you mean \"@bytes\"?"},
+    {"{\"version\": 1, \"rules\": [{\"effect\": \"call\", \"holds\": {\"x\": []}, \"then\": \"deny\"}]}", 1, 55,
+     "no argument position"},
+    {"{\"version\": 1, \"rules\": [{\"effect\": \"call\", \"path\": [\"a/b\"], \"then\": \"deny\"}]}", 1, 54,
+     "absolute"},
+    {"{\"version\": 1, \"rules\": [{\"effect\": \"call\", \"model\": \"hf:a/b@c\", \"then\": \"deny\"}]}", 1, 54,
+     "\"revision\""},
+    {"{\"version\": 1, \"rules\": [{\"effect\": \"call\", \"model\": \"a/b\", \"then\": \"deny\"}]}", 1, 54,
+     "hf: nor file:"},
+    {"{\"version\": 1, \"rules\": [{\"effect\": \"call\", \"sha256\": \"AB\", \"then\": \"deny\"}]}", 1, 55,
+     "64 lower-case"},
+    {"{\"version\": 1, \"rules\": [{\"effect\": \"call\", \"expires\": \"2027-13-01\", \"then\": \"deny\"}]}", 1, 56,
+     "no date"},
+    {"{\"version\": 1, \"rules\": [{\"effect\": \"call\", \"match\": \"a\", \"unlisted\": true, \"then\": \"deny\"}]}",
+     1, 26, "unlisted"},
+    {"{\"version\": 1, \"rules\": [{\"effect\": \"call\", \"otherwise\": \"deny\", \"then\": \"allow\"}]}", 1, 26,
+     "otherwise"},
+    {"{\"version\": 1, \"rules\": [{\"effect\": \"call\", \"match\": [\"a\\u0000b\"], \"then\": \"deny\"}]}", 1, 57,
+     "NUL"},
 };
 
 static struct policy *load(const char *text, bool site, struct policy_fault *fault)
@@ -72,8 +86,8 @@ static void test_faults(void)
         bool right = policy == NULL && fault.line == faults[i].line && fault.column == faults[i].column &&
                      strstr(fault.message, faults[i].says) != NULL && strcmp(fault.name, "p.json") == 0;
         if (!unit_ok(right, "fault %zu at %u:%u: %s", i, faults[i].line, faults[i].column, faults[i].says))
-            printf("# wanted %u:%u %s\n# got %u:%u %s\n", faults[i].line, faults[i].column, faults[i].says, fault.line, fault.column,
-                   policy == NULL ? fault.message : "(no fault)");
+            printf("# wanted %u:%u %s\n# got %u:%u %s\n", faults[i].line, faults[i].column, faults[i].says, fault.line,
+                   fault.column, policy == NULL ? fault.message : "(no fault)");
         policy_free(policy);
     }
 }
@@ -92,7 +106,8 @@ static enum policy_mode mode_of(const char *site, const char *user)
 static void test_settings(void)
 {
     static const char none[] = "{\"version\": 1}", audit[] = "{\"version\": 1, \"mode\": \"audit\"}",
-                      enforce[] = "{\"version\": 1, \"mode\": \"enforce\"}", locked[] = "{\"version\": 1, \"locked\": true}",
+                      enforce[] = "{\"version\": 1, \"mode\": \"enforce\"}",
+                      locked[] = "{\"version\": 1, \"locked\": true}",
                       locked_audit[] = "{\"version\": 1, \"locked\": true, \"mode\": \"audit\"}";
     unit_ok(mode_of(none, none) == MODE_UNSET, "no mode is no mode");
     unit_ok(mode_of(enforce, audit) == MODE_AUDIT, "the later mode counts");
@@ -101,7 +116,8 @@ static void test_settings(void)
     unit_ok(mode_of(locked_audit, enforce) == MODE_ENFORCE, "but raised");
     struct policy_fault fault;
     struct policy *policy = load("{\"version\": 1, \"locked\": true, \"log_required\": true}", true, &fault);
-    unit_ok(policy != NULL && policy_locked(policy) && policy_log_required(policy), "locked and log_required are taken");
+    unit_ok(policy != NULL && policy_locked(policy) && policy_log_required(policy),
+            "locked and log_required are taken");
     policy_free(policy);
     struct policy_text texts[] = {{.name = "site", .text = locked, .length = strlen(locked), .site = true},
                                   {.name = "user", .text = "{\"version\": 1, \"ipc\": [\"x\"]}", .length = 29}};
@@ -113,19 +129,28 @@ static void test_settings(void)
 static void test_facts(void)
 {
     struct policy_fault fault;
-    struct policy *policy = load("{\"version\": 1, \"ipc\": [\"own.pipes\"], \"caches\": {\"paths\": \"~/.own/**\"}}", false, &fault);
-    unit_ok(policy_lists_module(policy, MODULES_IPC, "multiprocessing.connection") && policy_lists_module(policy, MODULES_IPC, "own.pipes"), "ipc modules");
+    struct policy *policy =
+        load("{\"version\": 1, \"ipc\": [\"own.pipes\"], \"caches\": {\"paths\": \"~/.own/**\"}}", false, &fault);
+    unit_ok(policy_lists_module(policy, MODULES_IPC, "multiprocessing.connection") &&
+                policy_lists_module(policy, MODULES_IPC, "own.pipes"),
+            "ipc modules");
     unit_ok(policy_is_service_file(policy, "/v/lib/python3.11/site-packages/fsspec/asyn.py") &&
                 !policy_is_service_file(policy, "/home/u/fsspec/asyn.py"), "files whose threads serve everybody");
     unit_ok(policy_lists_module(policy, MODULES_RESTORERS, "keras.src.saving.saving_lib") &&
                 !policy_lists_module(policy, MODULES_RESTORERS, "keras"), "modules that restore through a folder");
-    unit_ok(!policy_lists_module(policy, MODULES_IPC, "multiprocessingx") && !policy_lists_module(policy, MODULES_IPC, "pickle"), "and what is none");
-    unit_ok(policy_is_cache_path(policy, "/home/u/.cache/parso/x.pkl", "/home/u") && policy_is_cache_path(policy, "/home/u/.own/a/b", "/home/u/"),
+    unit_ok(!policy_lists_module(policy, MODULES_IPC, "multiprocessingx") &&
+                !policy_lists_module(policy, MODULES_IPC, "pickle"),
+            "and what is none");
+    unit_ok(policy_is_cache_path(policy, "/home/u/.cache/parso/x.pkl", "/home/u") &&
+                policy_is_cache_path(policy, "/home/u/.own/a/b", "/home/u/"),
             "cache paths");
-    unit_ok(!policy_is_cache_path(policy, "/home/v/.cache/parso/x.pkl", "/home/u") && !policy_is_cache_path(policy, "/x", NULL) &&
+    unit_ok(!policy_is_cache_path(policy, "/home/v/.cache/parso/x.pkl", "/home/u") &&
+                !policy_is_cache_path(policy, "/x", NULL) &&
                 !policy_is_cache_path(policy, "/home/u/.cache/parso/../../x", "/home/u"),
             "and what is none");
-    unit_ok(policy_lists_module(policy, MODULES_CACHES, "parso.cache") && !policy_lists_module(policy, MODULES_CACHES, "os"), "cache modules");
+    unit_ok(policy_lists_module(policy, MODULES_CACHES, "parso.cache") &&
+                !policy_lists_module(policy, MODULES_CACHES, "os"),
+            "cache modules");
     policy_free(policy);
 }
 
@@ -141,19 +166,24 @@ static bool describes(struct effect effect, const char *expected)
 static void test_describe(void)
 {
     const struct argument id = {ARGUMENT_STRING, "id"};
-    struct effect effect = {.kind = EFFECT_CALL, .name = "posix.system", .arguments = &id, .argument_count = 1, .argument_known = true};
+    struct effect effect = {
+        .kind = EFFECT_CALL, .name = "posix.system", .arguments = &id, .argument_count = 1, .argument_known = true};
     unit_ok(describes(effect, "calls posix.system(\"id\")"), "a call");
     effect.argument_known = false;
     unit_ok(describes(effect, "calls posix.system(...)"), "a call with unknown arguments");
     effect.via = "builtins.map";
     unit_ok(describes(effect, "hands posix.system to builtins.map, which may call it"), "a name handed over");
-    effect = (struct effect){.kind = EFFECT_DEPEND, .name = "org/base", .field = "base_model_name_or_path", .revision = "main"};
+    effect = (struct effect){
+        .kind = EFFECT_DEPEND, .name = "org/base", .field = "base_model_name_or_path", .revision = "main"};
     unit_ok(describes(effect, "names the base model org/base@main in base_model_name_or_path"), "a base model");
-    unit_ok(describes((struct effect){.kind = EFFECT_CODE, .name = "marshal"}, "carries marshalled code"), "marshalled code");
-    unit_ok(describes((struct effect){.kind = EFFECT_IMPORT, .name = "a.\x1b[1m"}, "names a.\\x1b[1m"), "control characters are shown");
+    unit_ok(describes((struct effect){.kind = EFFECT_CODE, .name = "marshal"}, "carries marshalled code"),
+            "marshalled code");
+    unit_ok(describes((struct effect){.kind = EFFECT_IMPORT, .name = "a.\x1b[1m"}, "names a.\\x1b[1m"),
+            "control characters are shown");
     char small[8];
     effect = (struct effect){.kind = EFFECT_MALFORMED, .name = "zip", .detail = "names differ"};
-    unit_ok(policy_describe(&effect, small, sizeof small) == 7 && strcmp(small, "is malf") == 0, "a small buffer is not passed");
+    unit_ok(policy_describe(&effect, small, sizeof small) == 7 && strcmp(small, "is malf") == 0,
+            "a small buffer is not passed");
     unit_ok(policy_describe(&effect, NULL, 0) == 0, "nor is none");
 }
 
@@ -173,22 +203,31 @@ static bool allows(const char *text, const char *name)
 static void test_add_rule(void)
 {
     struct policy_fault fault;
-    struct policy_rule_request request = {.effect = EFFECT_CALL, .names = (const char *const[]){"mypkg.rebuild", NULL}, .then = DECISION_ALLOW, .why = "it is \"ours\""};
+    struct policy_rule_request request = {.effect = EFFECT_CALL,
+                                          .names = (const char *const[]){"mypkg.rebuild", NULL},
+                                          .then = DECISION_ALLOW,
+                                          .why = "it is \"ours\""};
     char *first = policy_add_rule(NULL, &request, &fault);
-    unit_ok(first != NULL && allows(first, "mypkg.rebuild") && !allows(first, "mypkg.other"), "a new file with one rule");
+    unit_ok(first != NULL && allows(first, "mypkg.rebuild") && !allows(first, "mypkg.other"),
+            "a new file with one rule");
     request.names = (const char *const[]){"mypkg.other", NULL};
     char *second = policy_add_rule(first, &request, &fault);
-    unit_ok(second != NULL && allows(second, "mypkg.rebuild") && allows(second, "mypkg.other"), "a second rule beside the first");
+    unit_ok(second != NULL && allows(second, "mypkg.rebuild") && allows(second, "mypkg.other"),
+            "a second rule beside the first");
     unit_ok(second != NULL && strstr(second, "mypkg.other") < strstr(second, "mypkg.rebuild"), "in front of it");
     request.names = (const char *const[]){"a.**", NULL};
     char *hostile = policy_add_rule(NULL, &request, &fault);
-    unit_ok(hostile != NULL && allows(hostile, "a.**") && !allows(hostile, "a.b"), "a name with stars is taken literally");
+    unit_ok(hostile != NULL && allows(hostile, "a.**") && !allows(hostile, "a.b"),
+            "a name with stars is taken literally");
     static const char own[] = "{ \"version\": 1,\n\t\"mode\" : \"audit\" }\n";
     char *kept = policy_add_rule(own, &request, &fault);
-    unit_ok(kept != NULL && strstr(kept, "\"version\": 1,\n\t\"mode\" : \"audit\" }\n") != NULL && allows(kept, "a.**"), "the rest of the file stays as it is");
-    unit_ok(policy_add_rule("{\"version\": 1,\n \"rulez\": []}", &request, &fault) == NULL && fault.line == 2, "a faulty file is not touched");
+    unit_ok(kept != NULL && strstr(kept, "\"version\": 1,\n\t\"mode\" : \"audit\" }\n") != NULL && allows(kept, "a.**"),
+            "the rest of the file stays as it is");
+    unit_ok(policy_add_rule("{\"version\": 1,\n \"rulez\": []}", &request, &fault) == NULL && fault.line == 2,
+            "a faulty file is not touched");
     request.sha256 = "nonsense";
-    unit_ok(policy_add_rule(NULL, &request, &fault) == NULL && strstr(fault.message, "SHA-256") != NULL, "a faulty rule is not written");
+    unit_ok(policy_add_rule(NULL, &request, &fault) == NULL && strstr(fault.message, "SHA-256") != NULL,
+            "a faulty rule is not written");
     free(first);
     free(second);
     free(hostile);

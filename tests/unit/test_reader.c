@@ -1,4 +1,5 @@
-/* The window over a source: what it shows, what it skips without reading, and what it does when reads are short or fail. */
+/* The window over a source: what it shows, what it skips without reading, and what it does when reads are short or
+ * fail. */
 #include "../../analyzer/arena.h"
 #include "../../analyzer/reader.h"
 #include "unit.h"
@@ -80,13 +81,15 @@ static void test_skip(struct arena *arena)
     reader_open(&reader, arena, &source, 0, source.size);
     unit_ok(reader_skip(&reader, (uint64_t)9 << 40) && reader_le32(&reader, &value), "skips terabytes");
     unit_ok(pattern.bytes_read <= LIMIT_WINDOW, "and does not read them");
-    unit_ok(!reader_skip(&reader, (uint64_t)2 << 40) && !reader_skip(&reader, UINT64_MAX), "does not skip past the end");
+    unit_ok(!reader_skip(&reader, (uint64_t)2 << 40) && !reader_skip(&reader, UINT64_MAX),
+            "does not skip past the end");
     recent = reader_recent(&reader, reader.position - 4, 4);
     unit_ok(recent && recent[0] == byte_at(reader.position - 4), "what was read lately is still there");
     unit_ok(!reader_recent(&reader, 0, 4) && !reader_recent(&reader, reader.position, LIMIT_WINDOW + 1) &&
                 !reader_recent(&reader, UINT64_MAX - 1, 4), "and nothing else");
     reader_skip(&reader, LIMIT_WINDOW - 8);
-    unit_ok(reader_peek(&reader, LIMIT_PEEK, NULL) && reader_recent(&reader, reader.position - LIMIT_HISTORY, LIMIT_HISTORY),
+    unit_ok(reader_peek(&reader, LIMIT_PEEK, NULL) &&
+                reader_recent(&reader, reader.position - LIMIT_HISTORY, LIMIT_HISTORY),
             "history stays behind when the window moves on");
 }
 
@@ -101,7 +104,8 @@ static void test_lines(struct arena *arena, size_t step)
     unsigned count = 0, far = 0;
 
     reader_open(&reader, arena, &source, 0, source.size);
-    while (reader_line(&reader, LIMIT_PEEK, &line, &length) && length == 776 && line[0] == byte_at(count * (uint64_t)777))
+    while (reader_line(&reader, LIMIT_PEEK, &line, &length) && length == 776 &&
+           line[0] == byte_at(count * (uint64_t)777))
         count++;
     unit_ok(count == 500 && reader.end - reader.position == 10, "lines, in pieces of %zu", step);
     reader_open(&reader, arena, &source, 0, source.size);
@@ -119,7 +123,8 @@ static void test_faults(struct arena *arena)
     uint8_t value;
 
     reader_open(&reader, arena, &source, 0, source.size);
-    unit_ok(reader_skip(&reader, 150000) && !reader_u8(&reader, &value) && reader.error == EIO, "a failed read is an error");
+    unit_ok(reader_skip(&reader, 150000) && !reader_u8(&reader, &value) && reader.error == EIO,
+            "a failed read is an error");
     unit_ok(!reader_peek(&reader, 1, NULL), "which stays");
     source.size = 1 << 20;
     pattern.broken_from = UINT64_MAX;

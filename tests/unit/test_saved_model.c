@@ -126,8 +126,8 @@ static void check_node(const struct message *made, const struct message *held, c
         bool same = strncmp(lines, is, strlen(is)) == 0;
         lines += same ? strlen(is) : 0;
         /* One line, up to its place, or none. */
-        same = same && (expected[0] ? strncmp(lines, expected, strlen(expected)) == 0 && lines[strlen(expected)] == ' ' &&
-                                          strchr(lines, '\n')[1] == '\0'
+        same = same && (expected[0] ? strncmp(lines, expected, strlen(expected)) == 0 &&
+                                          lines[strlen(expected)] == ' ' && strchr(lines, '\n')[1] == '\0'
                                     : lines[0] == '\0');
         check(same, name);
         if (!same)
@@ -164,7 +164,8 @@ static void test_operators(void)
 static void test_more_operators(void)
 {
     struct message held = constant("c", "/etc/passwd"), made = node("t", "InitializeTableFromTextFileV2", "x", "c");
-    check_node(&made, &held, "read /etc/passwd(\"InitializeTableFromTextFileV2\") t", "a table from a file that is named");
+    check_node(&made, &held, "read /etc/passwd(\"InitializeTableFromTextFileV2\") t",
+               "a table from a file that is named");
     made = node("t", "InitializeTableFromTextFileV2", "x", "asset");
     check_node(&made, NULL, "", "a table from an asset");
     made = node("f", "WholeFileReaderV2", "c", NULL);
@@ -197,9 +198,9 @@ static void test_nested(void)
 
 static void test_chains(void)
 {
-    struct message held = constant("c", "/a"), first = node("i", "Identity", "c", NULL), second = node("j", "Identity", "i:0", NULL),
-                   circle = node("k", "Identity", "k", NULL), made = node("r", "ReadFile", "j", NULL),
-                   round = node("q", "ReadFile", "k", NULL);
+    struct message held = constant("c", "/a"), first = node("i", "Identity", "c", NULL),
+                   second = node("j", "Identity", "i:0", NULL), circle = node("k", "Identity", "k", NULL),
+                   made = node("r", "ReadFile", "j", NULL), round = node("q", "ReadFile", "k", NULL);
     const struct message *nodes[] = {&round, &made, &second, &first, &held, &circle, NULL};
     struct message graph = graph_of(NULL, nodes);
     const char *lines = tell(&graph, true);
@@ -226,10 +227,12 @@ static void test_savers(void)
         {NULL, "serve/SaveV2", "model", true},
     };
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
-        struct message held = constant("c", cases[i].path ? cases[i].path : ""), made = node(cases[i].node, "SaveV2", "c", NULL);
+        struct message held = constant("c", cases[i].path ? cases[i].path : ""),
+                       made = node(cases[i].node, "SaveV2", "c", NULL);
         const struct message *nodes[] = {cases[i].path ? &held : &made, cases[i].path ? &made : NULL, NULL};
         struct message graph = graph_of(cases[i].function, nodes);
-        check((strstr(tell(&graph, true), "write ") != NULL) == cases[i].said, cases[i].said ? "said" : "a saver's own");
+        check((strstr(tell(&graph, true), "write ") != NULL) == cases[i].said,
+              cases[i].said ? "said" : "a saver's own");
     }
 }
 
@@ -242,7 +245,8 @@ static void test_others(void)
     for (size_t i = 0; i < sizeof texts / sizeof *texts; i++) {
         bytes.length = 0;
         bytes_text(&bytes, texts[i]);
-        check(!bids(&format_saved_model, &bytes) && !bids(&format_tensorflow_graph, &bytes), "something else does not bid");
+        check(!bids(&format_saved_model, &bytes) && !bids(&format_tensorflow_graph, &bytes),
+              "something else does not bid");
     }
 }
 

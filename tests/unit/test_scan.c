@@ -58,7 +58,9 @@ static enum scan_answer hear(void *context, const struct effect *effect)
 static struct scan_result hear_scan(struct heard *heard, const void *data, size_t size)
 {
     const struct scan_request request = {.source = {.pread = heard_pread, .context = heard, .size = size},
-                                         .memory = {.take = take, .give = give, .context = heard}, .sink = hear, .sink_context = heard};
+                                         .memory = {.take = take, .give = give, .context = heard},
+                                         .sink = hear,
+                                         .sink_context = heard};
     struct scan_result result;
 
     heard->data = data;
@@ -171,11 +173,14 @@ static void test_words(void)
 
 static void test_bids(void)
 {
-    static const unsigned char elf[64] = "\x7f" "ELF\2\1\1", png[64] = "\x89PNG\r\n\x1a\n\0\0\0\rIHDR", json[] = "{\"a\": 1}";
+    static const unsigned char elf[64] = "\x7f"
+                                         "ELF\2\1\1",
+                               png[64] = "\x89PNG\r\n\x1a\n\0\0\0\rIHDR", json[] = "{\"a\": 1}";
 
     unit_ok(scan_bid(elf, sizeof elf, elf, sizeof elf, 1 << 20) == SCAN_BID_NONE, "no bid for ELF");
     unit_ok(scan_bid(png, sizeof png, png, sizeof png, 1 << 20) == SCAN_BID_NONE, "nor for PNG");
-    unit_ok(scan_bid(json, sizeof json - 1, json, sizeof json - 1, sizeof json - 1) == SCAN_BID_CONFIG, "JSON may be a config");
+    unit_ok(scan_bid(json, sizeof json - 1, json, sizeof json - 1, sizeof json - 1) == SCAN_BID_CONFIG,
+            "JSON may be a config");
     unit_ok(scan_bid((const unsigned char *)twice, 9, (const unsigned char *)twice, 9, 1 << 20) & SCAN_BID_CONTENT,
             "the beginning of a pickle bids");
     unit_ok(scan_bid(NULL, 0, NULL, 0, 0) == SCAN_BID_NONE, "nothing bids nothing");

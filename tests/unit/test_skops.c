@@ -8,7 +8,8 @@ static struct bytes bytes;
 static const char *tell(const char *content)
 {
     bytes.length = 0;
-    bytes_text(&bytes, "{\"__class__\": \"Pipeline\", \"__module__\": \"sklearn.pipeline\", \"__loader__\": \"ObjectNode\", \"content\": ");
+    bytes_text(&bytes, "{\"__class__\": \"Pipeline\", \"__module__\": \"sklearn.pipeline\", \"__loader__\": "
+                       "\"ObjectNode\", \"content\": ");
     bytes_text(&bytes, content);
     bytes_text(&bytes, ", \"protocol\": 2}");
     return bids(&format_skops, &bytes) ? told_bytes(&bytes) : "no bid\n";
@@ -23,10 +24,13 @@ static void test_schema(void)
                "import os.system content @99", "a function");
     check_line(tell("{\"__class__\": \"Popen\", \"__module__\": \"subprocess\", \"__loader__\": \"TypeNode\"}"),
                "import subprocess.Popen content @99", "a class itself");
-    check_line(tell("{\"__class__\": \"system\", \"__module__\": \"os\", \"__loader__\": \"ListNode\", \"content\": []}"),
-               "call os.system content @99", "a list of a kind of its own");
-    check_equal(tell("{\"__class__\": \"str\", \"__module__\": \"builtins\", \"__loader__\": \"JsonNode\", \"content\": \"1\"}"),
-                "is skops\ncreate sklearn.pipeline.Pipeline @0\n", "data");
+    check_line(
+        tell("{\"__class__\": \"system\", \"__module__\": \"os\", \"__loader__\": \"ListNode\", \"content\": []}"),
+        "call os.system content @99", "a list of a kind of its own");
+    check_equal(
+        tell(
+            "{\"__class__\": \"str\", \"__module__\": \"builtins\", \"__loader__\": \"JsonNode\", \"content\": \"1\"}"),
+        "is skops\ncreate sklearn.pipeline.Pipeline @0\n", "data");
     damage_all(&bytes);
     bytes.length = 0;
     bytes_text(&bytes, "{\"__class__\": \"Pipeline\", \"__module__\": \"sklearn.pipeline\"}");

@@ -83,7 +83,8 @@ static void test_members(void)
     unit_ok(calls_in(&scanned, "gnu/long/name"), "GNU's long name");
     unit_ok(calls_in(&scanned, "pax/nam"), "pax name and size");
     unit_ok(calls_in(&scanned, "unknown"), "a type that nobody knows is a file");
-    unit_ok(scanned_count(&scanned, "malformed") == 0 && scanned_count(&scanned, "opaque") == 0, "nothing malformed or opaque");
+    unit_ok(scanned_count(&scanned, "malformed") == 0 && scanned_count(&scanned, "opaque") == 0,
+            "nothing malformed or opaque");
 
     struct built packed = {0};
     built_deflate(&packed, tar.data, tar.length, 31);
@@ -107,8 +108,10 @@ static void test_torch(void)
     member_add(&tar, "pickle", CALLS);
     end_add(&tar);
     scan_bytes(tar.data, tar.length, &scanned);
-    unit_ok(strncmp(scanned.formats, "tar torch-tar", 13) == 0, "PyTorch's old tar: formats are \"%s\"", scanned.formats);
-    unit_ok(calls_in(&scanned, "storages") && calls_in(&scanned, "pickle"), "PyTorch's old tar: first pickles are seen");
+    unit_ok(strncmp(scanned.formats, "tar torch-tar", 13) == 0, "PyTorch's old tar: formats are \"%s\"",
+            scanned.formats);
+    unit_ok(calls_in(&scanned, "storages") && calls_in(&scanned, "pickle"),
+            "PyTorch's old tar: first pickles are seen");
     unit_ok(scanned_has(&scanned, "opaque", "torch-legacy-tar", NULL), "PyTorch's old tar: opaque");
     built_free(&tar);
 }
@@ -125,7 +128,8 @@ static void test_others(void)
     member_add(&tar, "storages", "not a pickle", 12);
     end_add(&tar);
     scan_bytes(tar.data, tar.length, &scanned);
-    unit_ok(scanned.result.status == SCAN_NOT_MODEL && !*scanned.text && !*scanned.formats, "a tar of images is no model");
+    unit_ok(scanned.result.status == SCAN_NOT_MODEL && !*scanned.text && !*scanned.formats,
+            "a tar of images is no model");
     bool kept = false;
     for (size_t length = 0; length < 3000; length++) {
         scan_bytes(tar.data, length, &scanned);
@@ -143,7 +147,8 @@ static void test_lies(void)
     header_add(&tar, "huge", "", '0', UINT64_MAX - 100, true);
     end_add(&tar);
     scan_bytes(tar.data, tar.length, &scanned);
-    unit_ok(scanned_has(&scanned, "malformed", "tar-header", NULL) && calls_in(&scanned, "a.pkl"), "a size beyond all offsets");
+    unit_ok(scanned_has(&scanned, "malformed", "tar-header", NULL) && calls_in(&scanned, "a.pkl"),
+            "a size beyond all offsets");
     tar.length = 1024;
     member_add(&tar, "b.pkl", CALLS);
     tar.data[1024] ^= 1;

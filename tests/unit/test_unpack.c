@@ -74,7 +74,8 @@ static bool read_is(const struct setting *setting, const unsigned char *text, si
     static unsigned char buffer[200000];
     size_t there = offset < length ? length - offset : 0;
     ssize_t got = source_read(&setting->content, buffer, want, offset);
-    return got == (ssize_t)(want < there ? want : there) && (got == 0 || memcmp(buffer, text + offset, (size_t)got) == 0);
+    return got == (ssize_t)(want < there ? want : there) &&
+           (got == 0 || memcmp(buffer, text + offset, (size_t)got) == 0);
 }
 
 static void test_order(const char *name, const struct codec *codec, int window_bits, size_t members, size_t length)
@@ -87,8 +88,8 @@ static void test_order(const char *name, const struct codec *codec, int window_b
         exit(2);
     text_fill(text, length);
     for (size_t i = 0; i < members; i++)
-        built_deflate(&packed, text + i * (length / members), i + 1 < members ? length / members : length - i * (length / members),
-                      window_bits);
+        built_deflate(&packed, text + i * (length / members),
+                      i + 1 < members ? length / members : length - i * (length / members), window_bits);
     if (!setting_open(&setting, &packed, codec))
         exit(2);
     for (unsigned i = 0; i < 50; i++) /* near the start, before the rest is there */
@@ -98,8 +99,8 @@ static void test_order(const char *name, const struct codec *codec, int window_b
         same &= read_is(&setting, text, length, at, 50000);
     unit_ok(same && setting.unpacker.front.end == UNPACK_COMPLETE, "%s: forward to the end", name);
     /* The ends of streams count by what goes in. */
-    unit_ok(setting.scan.unpacked >= length && setting.scan.unpacked < length + length / 100, "%s: each byte unpacked once so far",
-            name);
+    unit_ok(setting.scan.unpacked >= length && setting.scan.unpacked < length + length / 100,
+            "%s: each byte unpacked once so far", name);
     for (unsigned i = 0; i < 100; i++)
         same &= read_is(&setting, text, length, roll() % (length + 1000), roll() % 70000);
     unit_ok(same, "%s: in any order", name);

@@ -23,10 +23,11 @@ static char told[8192];
 
 static void event_tell(const struct yaml *yaml, enum json_event event)
 {
-    static const char signs[] = {[JSON_FAILED] = 'F', [JSON_FINISHED] = '.', [JSON_OBJECT] = '{', [JSON_OBJECT_END] = '}',
-                                 [JSON_ARRAY] = '[', [JSON_ARRAY_END] = ']', [JSON_KEY] = 'k', [JSON_STRING] = 's',
-                                 [JSON_STRING_MORE] = '+', [JSON_TRUE] = 't', [JSON_FALSE] = 'f', [JSON_NULL] = 'n',
-                                 [JSON_TAG] = '!'};
+    static const char signs[] = {
+        [JSON_FAILED] = 'F',      [JSON_FINISHED] = '.',  [JSON_OBJECT] = '{', [JSON_OBJECT_END] = '}',
+        [JSON_ARRAY] = '[',       [JSON_ARRAY_END] = ']', [JSON_KEY] = 'k',    [JSON_STRING] = 's',
+        [JSON_STRING_MORE] = '+', [JSON_TRUE] = 't',      [JSON_FALSE] = 'f',  [JSON_NULL] = 'n',
+        [JSON_TAG] = '!'};
     bool text = event == JSON_KEY || event == JSON_STRING || event == JSON_STRING_MORE || event == JSON_TAG;
     size_t used = strlen(told);
 
@@ -81,7 +82,8 @@ static void test_tags(void)
     reads("short, verbatim and escaped", "[!!str a, !<x,y> b, !c%3ad e]",
           "[!(tag:yaml.org,2002:str)s(a)!(x,y)s(b)!(!c:d)s(e)].");
     reads("handles", "%TAG ! t:\n%TAG !e! tag:e,\n---\n- !a b\n- !e!c d\n", "[!(t:a)s(b)!(tag:e,c)s(d)].");
-    reads("anchors and aliases", "a: &x b\nc: *x\n*x : d\ne: &y [1]\nf: *y\n", "{k(a)s(b)k(c)s(b)k(b)s(d)k(e)[s(1)]k(f)n}.");
+    reads("anchors and aliases", "a: &x b\nc: *x\n*x : d\ne: &y [1]\nf: *y\n",
+          "{k(a)s(b)k(c)s(b)k(b)s(d)k(e)[s(1)]k(f)n}.");
 }
 
 static void test_ways(void)

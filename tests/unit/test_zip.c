@@ -135,7 +135,8 @@ static void test_torch(bool deflate)
     };
     const char *how = deflate ? "deflated" : "stored";
     scan_files(&scanned, files, 4, NULL);
-    unit_ok(strcmp(scanned.formats, "zip torch-zip pickle") == 0, "torch zip, %s: formats are \"%s\"", how, scanned.formats);
+    unit_ok(strcmp(scanned.formats, "zip torch-zip pickle") == 0, "torch zip, %s: formats are \"%s\"", how,
+            scanned.formats);
     unit_ok(calls_in(&scanned, "m/data.pkl"), "torch zip, %s: data.pkl is analysed", how);
     unit_ok(!calls_in(&scanned, "m/data/0"), "torch zip, %s: a storage is not, whatever it holds", how);
     unit_ok(calls_in(&scanned, "m/data/other"), "torch zip, %s: what PyTorch does not number is", how);
@@ -258,9 +259,11 @@ static void test_disagreements(void)
     };
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         struct scanned scanned;
-        struct file files[] = {{"m/data.pkl", CALLS, cases[i].deflate, cases[i].damage}, {"m/version", "3\n", 2, false, NULL}};
+        struct file files[] = {{"m/data.pkl", CALLS, cases[i].deflate, cases[i].damage},
+                               {"m/version", "3\n", 2, false, NULL}};
         scan_files(&scanned, files, 2, NULL);
-        unit_ok(scanned_has(&scanned, "malformed", cases[i].token, "m/data.pkl"), "%s: %s", cases[i].what, cases[i].token);
+        unit_ok(scanned_has(&scanned, "malformed", cases[i].token, "m/data.pkl"), "%s: %s", cases[i].what,
+                cases[i].token);
         unit_ok(calls_in(&scanned, "m/data.pkl"), "%s: the pickle is seen all the same", cases[i].what);
     }
 }
@@ -270,10 +273,12 @@ static void test_two_archives(void)
     struct scanned scanned;
     struct file version = {"m/version", "3\n", 2, false, NULL};
     struct file bad[] = {{"m/data.pkl", CALLS, false, NULL}, version};
-    struct file good[] = {{"m/data.pkl", "\x80\x02}.                        ", pickle_calls_length, false, NULL}, version};
+    struct file good[] = {{"m/data.pkl", "\x80\x02}.                        ", pickle_calls_length, false, NULL},
+                          version};
     struct built zip = {0};
 
-    /* zipfile takes the offsets as relative to the second, miniz to the file: of the same sizes, both find something. */
+    /* zipfile takes the offsets as relative to the second, miniz to the file: of the same sizes, both
+     * find something. */
     zip_build(&zip, bad, 2, NULL);
     size_t first = zip.length;
     zip_build(&zip, good, 2, NULL);
@@ -333,7 +338,8 @@ static void test_broken(void)
     struct built zip = {0};
     zip_build(&zip, files, 2, NULL);
     scan_bytes(zip.data, zip.length - 30, &scanned);
-    unit_ok(scanned_has(&scanned, "opaque", "zip-no-directory", NULL), "a torch zip without its directory is not clean");
+    unit_ok(scanned_has(&scanned, "opaque", "zip-no-directory", NULL),
+            "a torch zip without its directory is not clean");
     bool survived = true;
     for (size_t length = 0; length < zip.length; length++) {
         scan_bytes(zip.data, length, &scanned);
@@ -391,7 +397,8 @@ static void test_plain(void)
     unit_ok(scanned.result.status == SCAN_NOT_MODEL && !*scanned.text && !*scanned.formats,
             "an ordinary zip, however odd, is no model");
     scan_files(&scanned, pickles, 2, NULL);
-    unit_ok(strcmp(scanned.formats, "zip pickle") == 0 && calls_in(&scanned, "a/x"), "a pickle in an ordinary zip is found");
+    unit_ok(strcmp(scanned.formats, "zip pickle") == 0 && calls_in(&scanned, "a/x"),
+            "a pickle in an ordinary zip is found");
 
     struct built inner = {0};
     zip_build(&inner, pickles, 2, NULL);
@@ -419,16 +426,20 @@ static void test_torchscript(void)
                                  "    return (self).save(_0)\n";
     static const char alias[] = "t = torch\n", followed[] = "t = ops.mine\nt.shell(x)\n";
     struct scanned scanned;
-    struct file files[] = {{"m/data.pkl", "\x80\x02}.", 4, false, NULL}, {"m/code/__torch__.py", source, sizeof source - 1, true, NULL},
-                           {"m/constants.pkl", "\x80\x02).", 4, false, NULL}, {"m/constants/0", CALLS, false, NULL}};
+    struct file files[] = {{"m/data.pkl", "\x80\x02}.", 4, false, NULL},
+                           {"m/code/__torch__.py", source, sizeof source - 1, true, NULL},
+                           {"m/constants.pkl", "\x80\x02).", 4, false, NULL},
+                           {"m/constants/0", CALLS, false, NULL}};
     scan_files(&scanned, files, 4, NULL);
     unit_ok(strcmp(scanned.formats, "zip torchscript pickle") == 0, "torchscript: formats are \"%s\"", scanned.formats);
     unit_ok(scanned_count(&scanned, "code torchscript [") == 1, "torchscript: says once that it is code");
-    unit_ok(scanned_has(&scanned, "read", "/etc/passwd", "m/code/__torch__.py"), "torchscript: from_file with its path");
+    unit_ok(scanned_has(&scanned, "read", "/etc/passwd", "m/code/__torch__.py"),
+            "torchscript: from_file with its path");
     unit_ok(scanned_has(&scanned, "write", "out.bin", "m/code/__torch__.py"), "torchscript: save with its path");
     unit_ok(scanned_count(&scanned, "write") == 1 && scanned_count(&scanned, "read") == 1,
             "torchscript: comments, strings and methods called save are none");
-    unit_ok(scanned_has(&scanned, "code", "torchscript-operator/torchvision/nms", NULL), "torchscript: another library's operator");
+    unit_ok(scanned_has(&scanned, "code", "torchscript-operator/torchvision/nms", NULL),
+            "torchscript: another library's operator");
     unit_ok(scanned_has(&scanned, "code", "torchscript-class/mine/Box", NULL), "torchscript: another library's class");
     unit_ok(scanned_has(&scanned, "code", "torchscript-python-op", NULL) && scanned_count(&scanned, "code") == 4,
             "torchscript: a call back into Python, and nothing else");
@@ -442,7 +453,8 @@ static void test_torchscript(void)
     scan_files(&scanned, files, 4, NULL);
     unit_ok(scanned_count(&scanned, "opaque torchscript-alias") == 1, "torchscript: a namespace under another name");
 
-    struct file package[] = {{"p/.data/extern_modules", "torch\n", 6, false, NULL}, {"p/model/model.pkl", CALLS, false, NULL},
+    struct file package[] = {{"p/.data/extern_modules", "torch\n", 6, false, NULL},
+                             {"p/model/model.pkl", CALLS, false, NULL},
                              {"p/mod.py", "import os\n", 10, false, NULL}};
     scan_files(&scanned, package, 3, NULL);
     unit_ok(scanned_has(&scanned, "code", "torch-package", NULL) && calls_in(&scanned, "p/model/model.pkl"),

@@ -122,8 +122,11 @@ static const char *tell(const struct format *format, const unsigned char *data, 
         memcpy(copy, data, length);
     struct source_memory memory = {copy, length};
     size_t taken = 0;
-    struct scan_request request = {.source = source_from_memory(&memory), .memory = {.take = take, .give = give, .context = &taken}, .sink = listen,
-                                   .path = path, .beside = path != NULL};
+    struct scan_request request = {.source = source_from_memory(&memory),
+                                   .memory = {.take = take, .give = give, .context = &taken},
+                                   .sink = listen,
+                                   .path = path,
+                                   .beside = path != NULL};
     struct scan_result result = {.status = SCAN_DONE};
     text_length = 0;
     text[0] = '\0';

@@ -1,4 +1,5 @@
-/* For tests of formats: bytes made by hand go in, what the analyzer says of them comes out as lines of text. Speaks TAP. */
+/* For tests of formats: bytes made by hand go in, what the analyzer says of them comes out as lines of text. Speaks
+ * TAP. */
 #ifndef GUARD_TESTS_TOLD_H
 #define GUARD_TESTS_TOLD_H
 
@@ -19,9 +20,9 @@ void bytes_le(struct bytes *bytes, uint64_t value, unsigned size);
 void bytes_be(struct bytes *bytes, uint64_t value, unsigned size);
 void bytes_fill(struct bytes *bytes, size_t upto);      /* zero bytes */
 
-/* One line an effect, in order: `kind name(arguments) field @offset` with what there is of it; first a line `is format ...`
- * when any was recognised, last `opaque` and the like as the scan's status when it is not SCAN_DONE. Valid until the next
- * call. The bytes are copied to the heap first, so that a sanitizer sees reads behind their end. */
+/* One line an effect, in order: `kind name(arguments) field @offset` with what there is of it; first a line `is format
+ * ...` when any was recognised, last `opaque` and the like as the scan's status when it is not SCAN_DONE. Valid until
+ * the next call. The bytes are copied to the heap first, so that a sanitizer sees reads behind their end. */
 const char *told(const unsigned char *data, size_t length);
 const char *told_bytes(const struct bytes *bytes);
 

@@ -1,4 +1,5 @@
-/* A library of custom operators for ONNX Runtime that registers none. When it is loaded it touches the file that MARKER names. */
+/* A library of custom operators for ONNX Runtime that registers none. When it is loaded it touches the file that MARKER
+ * names. */
 #include <fcntl.h>
 #include <stdlib.h>
 #include <unistd.h>

@@ -1,5 +1,5 @@
-/* A library with a dependency that only its own RUNPATH ($ORIGIN) finds, linked and looked up by name. When it is loaded it
- * touches the file that MARKER names. */
+/* A library with a dependency that only its own RUNPATH ($ORIGIN) finds, linked and looked up by name. When it is
+ * loaded it touches the file that MARKER names. */
 #include <dlfcn.h>
 #include <fcntl.h>
 #include <stdlib.h>
