@@ -83,8 +83,9 @@ static bool excused(const struct deed *deed)
 {
     struct guard_section section = guard_enter();
     bool done = (deed->kind == EFFECT_WRITE && restoring_through(deed->what, deed->folder)) || interrupt_signal();
+    bool collects = !done && !who_made_of_file();
     guard_leave(section);
-    return done || interrupt_collecting();
+    return done || (collects && interrupt_collecting());
 }
 
 /* Events of calls that take a folder's descriptor: (path, dir_fd) and os.mkdir's (path, mode, dir_fd). */

@@ -1,5 +1,6 @@
 #include "interrupt.h"
 
+#include "marked_code.h"
 #include "python.h"
 #include "unpickler.h"
 
@@ -61,7 +62,7 @@ bool interrupt_signal(void)
         struct py_object *argument = python->PyLong_FromLong(number);
         struct py_object *handler = argument != NULL ? python_call(get, argument) : NULL;
         struct py_object *code = code_of(handler);
-        found = code != NULL && unpickler_runs_above(code);
+        found = code != NULL && marked_code_origin(code) == ORIGIN_UNKNOWN && unpickler_runs_above(code);
         python_release(code);
         python_release(handler);
         python_release(argument);

@@ -76,6 +76,13 @@ enum origin who_asks(void)
     return origin != ORIGIN_UNKNOWN && importing(FRAMES_SEARCHED) ? ORIGIN_IMPORT : origin;
 }
 
+bool who_made_of_file(void)
+{
+    unsigned at;
+    enum origin origin = unpickler_prove(NULL) ? ORIGIN_UNKNOWN : marked(&at);
+    return origin == ORIGIN_UNPICKLER || origin == ORIGIN_LAMBDA;
+}
+
 /* How far below the code that starts a service's thread threading.py's frames reach. */
 #define SERVICE_FRAMES 4u
 
