@@ -3,7 +3,7 @@
  *   pickle.c          the format: the streams of a file, one after another
  *   pickle_bid.c      does a pickle begin here?
  *   pickle_machine.c  opcodes, as both CPython unpicklers execute them
- *   pickle_stack.c    stack, marks and memo; pickle_plain.c  the opcodes that need nothing else, in bulk
+ *   pickle_stack.c    stack, marks and memo; pickle_plain.c  the opcodes that need nothing else, and runs of all
  *   pickle_field.c    opcodes followed by lines and payloads; pickle_global.c by names
  *   pickle_value.c    what is known of the values: tuples, containers, which names lie in them
  *   pickle_text.c     strings and bytes, read again from the source where they matter
@@ -249,10 +249,13 @@ word value_tuple(struct machine *machine, const word *items, size_t count);
 /* Puts items into `target`: pairs of key and value, or single items. */
 void value_insert(struct machine *machine, word target, const word *items, size_t count, bool pairs);
 bool container_bears_names(const struct machine *machine, word value);
-/* Does it neither bear names nor have an identity? */
+/* Does it neither bear names nor have an identity? Without a branch: it is asked of all that is put anywhere. The low five
+ * bits tell: a tag below TAG_GLOBAL, or that of a tuple without TUPLE_NAMED. */
 static inline bool word_is_plain(word value)
 {
-    return word_tag(value) < TAG_GLOBAL || (value & (TUPLE_NAMED | 15)) == TAG_TUPLE;
+    const uint32_t tags = (1u << TAG_GLOBAL) - 1;
+
+    return (tags << 16 | tags | 1u << TAG_TUPLE) >> (value & 31) & 1;
 }
 static inline bool value_bears_names(const struct machine *machine, word value)
 {

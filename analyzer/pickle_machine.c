@@ -232,8 +232,7 @@ static enum stream_end op_special(struct machine *machine, unsigned char op, con
     }
 }
 
-/* One opcode, whose fixed part has been taken. */
-static enum stream_end op_execute(struct machine *machine, unsigned char op, const unsigned char *fixed)
+enum stream_end op_execute(struct machine *machine, unsigned char op, const unsigned char *fixed)
 {
     switch (op) {
     case OP_MARK:
@@ -367,7 +366,7 @@ enum stream_end machine_run(struct machine *machine)
         unsigned char op;
 
         end = plain_run(machine);
-        if (end != STREAM_GOES_ON)
+        if (end != STREAM_GOES_ON || machine->scan->stopped)
             break;
         if (!op_take(machine, &op, &fixed)) {
             end = STREAM_TRUNCATED;

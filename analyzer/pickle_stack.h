@@ -12,8 +12,10 @@ enum stream_end mark_push(struct machine *machine);
 enum stream_end memo_put(struct machine *machine, uint64_t index);
 enum stream_end memo_get(struct machine *machine, uint64_t index);
 void memo_clear(struct machine *machine);
-/* pickle_plain.c: executes what comes, up to the first opcode that needs more than the stack and the memo. */
+/* pickle_plain.c: executes the opcodes that the window holds whole, up to the end of a frame. */
 enum stream_end plain_run(struct machine *machine);
+/* pickle_machine.c: one opcode, whose `fixed` part has been taken. */
+enum stream_end op_execute(struct machine *machine, unsigned char op, const unsigned char *fixed);
 
 static inline enum stream_end push(struct machine *machine, word value)
 {

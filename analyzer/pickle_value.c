@@ -36,6 +36,10 @@ void vector_give(struct machine *machine, void *pointer, size_t bytes)
         memory->give(memory->context, pointer, bytes);
 }
 
+/* Capacities are powers of two, so that the place of an item needs no division: a tuple of a call has three of them. */
+_Static_assert((LIMIT_PICKLE_RING & (LIMIT_PICKLE_RING - 1)) == 0, "vector_grow doubles from a power of two up to this");
+static size_t ring_index(const struct ring *ring, uint64_t place) { return (size_t)place & (ring->capacity - 1); }
+
 /* Stores `count` (<= LIMIT_PICKLE_TUPLE) items in one piece; false without memory. */
 static bool ring_store(struct machine *machine, struct ring *ring, const word *items, size_t count, uint64_t *place)
 {
@@ -52,7 +56,7 @@ static bool ring_store(struct machine *machine, struct ring *ring, const word *i
             return false;
         ring->items = grown;
     }
-    at = (size_t)(ring->next % ring->capacity);
+    at = ring_index(ring, ring->next);
     if (at + count > ring->capacity) {
         ring->next += ring->capacity - at;
         at = 0;
@@ -67,7 +71,7 @@ static const word *ring_items(const struct ring *ring, uint64_t place)
 {
     if (!ring->capacity || place > ring->next || ring->next - place > ring->capacity)
         return NULL;
-    return ring->items + (size_t)(place % ring->capacity);
+    return ring->items + ring_index(ring, place);
 }
 
 const word *tuple_items(const struct machine *machine, word tuple)
@@ -301,22 +305,28 @@ static bool pair_matters(struct machine *machine, word key, word item)
            key_is_hook(machine, key);
 }
 
+static bool words_are_plain(const word *items, size_t count)
+{
+    bool plain = true;
+    size_t i;
+
+    for (i = 0; i < count; i++)
+        plain &= word_is_plain(items[i]);
+    return plain;
+}
+
 void value_insert(struct machine *machine, word target, const word *items, size_t count, bool pairs)
 {
     size_t step = pairs ? 2 : 1, i;
-    bool identity = has_identity(target), plain = true;
+    bool identity = has_identity(target);
 
-    for (i = 0; i < count; i++) {
-        if (word_is_plain(items[i]))
-            continue;
-        plain = false;
-        if (has_identity(items[i]))
-            bits_set(machine, &machine->inside, items[i]);
-    }
     if (identity && count)
         sample_add(machine, target, items, count);
-    if (plain)
+    if (words_are_plain(items, count))
         return;
+    for (i = 0; i < count; i++)
+        if (has_identity(items[i]))
+            bits_set(machine, &machine->inside, items[i]);
     for (i = 0; i < count; i += step) {
         word key = pairs ? items[i] : TAG_NOTHING, item = pairs ? items[i + 1] : items[i];
 
