@@ -26,17 +26,18 @@ syscall:
 #elif defined(__aarch64__)
 syscall:
     .cfi_startproc
+    hint #34 /* bti c */
     cmp x0, #SYS_openat
     b.eq guard_syscall
-    mov x9, #SYS_openat2
-    cmp x0, x9
+    mov x16, #SYS_openat2
+    cmp x0, x16
     b.eq guard_syscall
     cmp x0, #SYS_close
     b.eq guard_syscall
-    adrp x9, guard_real_syscall
-    ldr x9, [x9, :lo12:guard_real_syscall]
-    cbz x9, guard_syscall_plain
-    br x9
+    adrp x16, guard_real_syscall
+    ldr x16, [x16, :lo12:guard_real_syscall]
+    cbz x16, guard_syscall_plain
+    br x16
     .cfi_endproc
 #endif
     .size syscall, .-syscall

@@ -257,3 +257,74 @@ def test_stub(tmp_path, machine):
     for denied, said in ({}, "found"), ({"DENY": "1"}, refused):
         run = subprocess.run([*emulator, tmp_path / "main"], env={**preload, **denied}, capture_output=True, text=True, timeout=60)
         assert run.stdout == f"dlopen: {said}\ndlmopen: {said}\n", run.stderr
+
+
+# Everything in one library whose pages demand a landing pad at every indirect branch.
+LANDS = r"""
+#include <dlfcn.h>
+struct dlopen_call { const char *path; long flags; };
+struct dlopen_call guard_check_dlopen(const char *path, int flags, const void *caller);
+long guard_syscall(long number), guard_syscall_plain(long number), syscall(long number, ...);
+void *(*guard_real_dlopen)(const char *, int), *(*guard_real_dlmopen)(Lmid_t, const char *, int);
+long (*guard_real_syscall)(long number);
+struct dlopen_call guard_check_dlopen(const char *path, int flags, const void *caller)
+{
+    return (struct dlopen_call){path + (caller != 0), flags + 1};
+}
+long guard_syscall(long number) { return number + 1000; }
+long guard_syscall_plain(long number) { return number + 2000; }
+static void *opened(const char *path, int flags) { return (void *)(path + 10 * flags); }
+static void *opened_there(Lmid_t space, const char *path, int flags) { return (void *)(path + 10 * flags + 100 * space); }
+static long asked(long number) { return number + 3000; }
+__attribute__((visibility("default"))) void look(long found[6]);
+void look(long found[6])
+{
+    void *(*volatile first)(const char *, int) = dlopen;
+    void *(*volatile second)(Lmid_t, const char *, int) = dlmopen;
+    long (*volatile third)(long, ...) = syscall;
+    guard_real_dlopen = opened;
+    guard_real_dlmopen = opened_there;
+    found[0] = (long)first((const char *)1, 1);
+    found[1] = (long)second(3, (const char *)1, 1);
+    found[2] = third(7);
+    guard_real_syscall = asked;
+    found[3] = third(7);
+    found[4] = third(SYS_openat);
+    found[5] = third(SYS_openat2);
+}
+"""
+
+
+def test_stubs_have_landing_pads(tmp_path):
+    """On aarch64 with branch targets enforced, which a stub without its pad does not survive, nor one that jumps on by a
+    register for other jumps."""
+    compiler, emulator = "aarch64-linux-gnu-gcc", "qemu-aarch64"
+    for tool in compiler, emulator:
+        if shutil.which(tool) is None:
+            pytest.skip(f"no {tool} on this machine")
+    (tmp_path / "lands.c").write_text("#define _GNU_SOURCE\n#include <sys/syscall.h>\n" + LANDS)
+    (tmp_path / "main.c").write_text("""
+        #include <stdio.h>
+        void look(long found[6]);
+        int main(void)
+        {
+            long found[6];
+            look(found);
+            for (int i = 0; i < 6; i++)
+                printf("%ld ", found[i]);
+        }
+        """)
+    stubs = [SOURCES.parents[2] / "preload" / name for name in ("hook_dlopen.S", "hook_syscall.S")]
+
+    def run(*options):
+        for built in (["liblands.so", "lands.c", *stubs, "-shared", "-fPIC", "-fvisibility=hidden", "-nostartfiles", *options],
+                      ["main", "main.c", "-L.", "-llands", "-Wl,-rpath,$ORIGIN"]):
+            subprocess.run([compiler, "-o", *built], cwd=tmp_path, check=True, capture_output=True)
+        return subprocess.run([emulator, "-L", "/usr/aarch64-linux-gnu", "main"], cwd=tmp_path, capture_output=True, text=True,
+                              timeout=60)
+
+    said = "22 322 2007 3007 1056 1437 "
+    enforced = run("-mbranch-protection=bti", "-Wl,-z,force-bti")
+    assert (enforced.returncode, enforced.stdout) == (0, said), enforced.stderr
+    padless = run("-Wl,-z,force-bti")  # the C functions have none: that it is enforced here
+    assert padless.returncode == -4 or "Illegal instruction" in padless.stderr, padless
