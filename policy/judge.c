@@ -13,7 +13,7 @@ struct question {
     enum effect_kind kind;
     const char *name;
     bool assume_arguments; /* the callee's own call is judged with its arguments elsewhere: take them as fitting */
-    bool without_user;     /* pass over the user's rules */
+    enum tier from;        /* whose rules count: from these on */
 };
 
 struct answer {
@@ -131,7 +131,7 @@ static bool rule_matches(const struct rule *rule, const struct question *questio
     if ((rule->moments >> subject->moment & 1) == 0 || (rule->origins >> subject->origin & 1) == 0 ||
         (rule->homes >> subject->home & 1) == 0 || (rule->objects >> subject->object & 1) == 0)
         return false;
-    if (question->without_user && rule->tier == TIER_USER)
+    if (rule->tier < question->from)
         return false;
     if (pattern != NULL && !policy_glob(pattern, question->name, effect_separator(question->kind)))
         return false;
@@ -178,9 +178,9 @@ static struct answer ask(struct question *question)
     struct answer answer = first_match(question);
     if (!question->policy->locked || answer.rule->tier != TIER_USER || answer.decision == DECISION_DENY)
         return answer;
-    question->without_user = true;
+    question->from = TIER_SITE;
     struct answer firm = first_match(question);
-    question->without_user = false;
+    question->from = TIER_USER;
     bool stands = firm.rule->tier == TIER_SITE || firm.rule->match != NULL;
     return firm.decision == DECISION_DENY && stands ? firm : answer;
 }
@@ -258,6 +258,16 @@ static bool ask_holder(const struct question *question, struct answer *answer)
     return false;
 }
 
+/* Does the call load another model? Whoever allows or denies it says nothing about that, so that it stays an edge. */
+static bool is_edge(struct question *question, const struct rule *rule)
+{
+    const struct effect *effect = question->subject->effect;
+    if (rule->edge || rule->tier == TIER_BUILT_IN || question->kind != EFFECT_CALL)
+        return rule->edge;
+    question->from = TIER_BUILT_IN;
+    return ask_names(question, effect->name != NULL ? effect->name : "", effect->alias).rule->edge;
+}
+
 void policy_judge(const struct policy *policy, const struct subject *subject, struct judgement *judgement)
 {
     const struct effect *effect = subject->effect;
@@ -276,7 +286,7 @@ void policy_judge(const struct policy *policy, const struct subject *subject, st
         .severity = rule->severity,
         .why = rule->why,
         .attack = rule->attack && answer.decision == DECISION_DENY,
-        .edge = rule->edge,
+        .edge = is_edge(&question, rule),
         .unlisted = rule->unlisted,
         .whatever_arguments = !answer.arguments_mattered,
     };

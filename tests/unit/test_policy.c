@@ -79,6 +79,23 @@ static void test_gadgets(const struct policy *policy)
             "torch.load is an edge and no attack");
 }
 
+/* What a loader leads to is a fact of the built-in policy, whatever anybody's rule makes of the call. */
+static void test_edges(void)
+{
+    const char *allow = RULES("{\"effect\": [\"import\", \"call\"], \"match\": [\"torch.load\", \"torch.add\"], "
+                              "\"then\": \"allow\", \"why\": \"ours\"}");
+    for (unsigned site = 0; site < 2; site++) {
+        struct policy *policy = site != 0 ? load_two(allow, NULL) : load_two(NULL, allow);
+        struct effect load = {.kind = EFFECT_CALL, .name = "torch.load"}, add = {.kind = EFFECT_CALL, .name = "torch.add"},
+                      named = {.kind = EFFECT_IMPORT, .name = "torch.load"};
+        struct subject subject = {.moment = MOMENT_LOAD};
+        struct judgement allowed = judge(policy, subject, load);
+        unit_ok(allowed.decision == DECISION_ALLOW && allowed.edge, "a loader that a rule allows leads to another model");
+        unit_ok(!judge(policy, subject, add).edge && !judge(policy, subject, named).edge, "nothing else does");
+        policy_free(policy);
+    }
+}
+
 static void test_implied(void)
 {
     struct policy *called =
@@ -363,6 +380,7 @@ static void test_deeds(const struct policy *policy)
 int main(void)
 {
     struct policy *policy = load_two(NULL, NULL);
+    test_edges();
     test_implied();
     test_gadgets(policy);
     test_benign(policy);
