@@ -17,9 +17,8 @@ static size_t append(char *to, size_t used, const char *text)
 
 static bool descriptor_path(int fd, char path[PATH_MAX])
 {
-    char link[sizeof "/proc/self/fd/" + DECIMAL_SIZE] = "/proc/self/fd/", digits[DECIMAL_SIZE];
-    strcat(link, decimal((unsigned)fd, digits));
-    long length = raw_readlinkat(AT_FDCWD, link, path, PATH_MAX - 1);
+    char link[DESCRIPTOR_LINK_SIZE];
+    long length = raw_readlinkat(AT_FDCWD, descriptor_link(fd, link), path, PATH_MAX - 1);
     path[length > 0 ? length : 0] = 0;
     return length > 0;
 }

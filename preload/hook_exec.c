@@ -60,10 +60,10 @@ static bool may_start_by_value(const char *path, const char *call)
 /* `what`: for people. */
 static bool may_start_open(int fd, const char *what, const char *call)
 {
-    char link[sizeof "/proc/self/fd/" + DECIMAL_SIZE] = "/proc/self/fd/", digits[DECIMAL_SIZE];
+    char link[DESCRIPTOR_LINK_SIZE];
     if (!deed_may(EFFECT_EXEC, what, call))
         return false;
-    if (fd < 0 || program_may_start(AT_FDCWD, strcat(link, decimal((unsigned)fd, digits)), call, NULL, 0))
+    if (fd < 0 || program_may_start(AT_FDCWD, descriptor_link(fd, link), call, NULL, 0))
         return true;
     errno = EACCES;
     return false;

@@ -34,10 +34,10 @@ static bool may_map(int fd, size_t length, uint64_t offset)
 /* TorchScript reads files by mapping them. */
 static bool may_read(int fd)
 {
-    char link[sizeof "/proc/self/fd/" + DECIMAL_SIZE] = "/proc/self/fd/", digits[DECIMAL_SIZE], path[PATH_MAX];
+    char link[DESCRIPTOR_LINK_SIZE], path[PATH_MAX];
     if (!torchscript_running())
         return true;
-    long length = raw_readlinkat(AT_FDCWD, strcat(link, decimal((unsigned)fd, digits)), path, sizeof path - 1);
+    long length = raw_readlinkat(AT_FDCWD, descriptor_link(fd, link), path, sizeof path - 1);
     path[length > 0 ? length : 0] = 0;
     return deed_may(EFFECT_READ, path, "mmap");
 }

@@ -2,6 +2,7 @@
 #include "library.h"
 
 #include "check.h"
+#include "file_hash.h"
 #include "place.h"
 #include "python.h"
 #include "raw.h"
@@ -97,6 +98,7 @@ struct library {
     char real[PATH_MAX];  /* what the kernel calls it */
     struct stat status;
     struct model_identity model;
+    int fd;
 };
 
 static bool in_hub(const char *path, struct model_identity *identity)
@@ -201,6 +203,8 @@ static bool may_run(struct library *library, char *message, size_t size)
         .path = library->shown,
         .model = library->model.id[0] ? library->model.id : NULL,
         .revision = library->model.revision[0] ? library->model.revision : NULL,
+        .sha256 = file_hash_asked,
+        .sha256_context = &library->fd,
     };
     return guard_decide(&subject, NULL, 0, message, size) != DECISION_DENY;
 }
@@ -212,6 +216,7 @@ static bool judge(int fd, const char *path, char *message, size_t size)
     bool may = true;
     if (library == NULL)
         return guard_mode() != MODE_ENFORCE;
+    library->fd = fd;
     if (raw_fstat(fd, &library->status) == 0 && S_ISREG(library->status.st_mode)) {
         (void)check_name(fd, AT_FDCWD, path, library->shown, library->real);
         if (strstr(library->shown, "/../") != NULL)

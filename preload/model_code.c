@@ -75,7 +75,7 @@ static bool is_copied_model_code(const char *path)
  * for code made of a string. */
 static bool locate(const char *name, char path[PATH_MAX])
 {
-    char folder[PATH_MAX], link[sizeof "/proc/self/fd/" + DECIMAL_SIZE] = "/proc/self/fd/", digits[DECIMAL_SIZE];
+    char folder[PATH_MAX], link[DESCRIPTOR_LINK_SIZE];
     const char *slash = strrchr(name, '/'), *base = slash ? slash + 1 : name;
     struct stat status;
     if (strlen(name) >= PATH_MAX)
@@ -91,7 +91,7 @@ static bool locate(const char *name, char path[PATH_MAX])
     long fd = raw_openat(AT_FDCWD, folder[0] ? folder : "/", O_PATH | O_DIRECTORY | O_CLOEXEC, 0);
     if (fd < 0)
         return false;
-    long length = raw_readlinkat(AT_FDCWD, strcat(link, decimal((unsigned long)fd, digits)), path, PATH_MAX - 1);
+    long length = raw_readlinkat(AT_FDCWD, descriptor_link((int)fd, link), path, PATH_MAX - 1);
     raw_close((int)fd);
     if (length <= 0 || (size_t)length + strlen(base) + 1 >= PATH_MAX)
         return false;

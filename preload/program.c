@@ -4,6 +4,7 @@
 #include "../analyzer/native.h"
 #include "../analyzer/scan.h"
 #include "check.h"
+#include "file_hash.h"
 #include "guard.h"
 #include "library.h"
 #include "python.h"
@@ -18,6 +19,7 @@ struct program {
     char shown[PATH_MAX], real[PATH_MAX];
     struct model_identity model;
     unsigned char head[SCAN_HEAD];
+    int fd;
 };
 
 /* What may be started but not read can be no script, whose interpreter reads it. */
@@ -34,7 +36,7 @@ static bool is_models(struct program *program)
     return library_is_models(program->shown, program->real, python_present(), &program->model);
 }
 
-static bool judge(const struct program *program, const char *detail, char *message, size_t size)
+static bool judge(struct program *program, const char *detail, char *message, size_t size)
 {
     struct effect effect = {.kind = EFFECT_EXEC, .name = program->shown, .detail = detail};
     struct subject subject = {
@@ -45,6 +47,8 @@ static bool judge(const struct program *program, const char *detail, char *messa
         .path = program->shown,
         .model = program->model.id[0] != '\0' ? program->model.id : NULL,
         .revision = program->model.revision[0] != '\0' ? program->model.revision : NULL,
+        .sha256 = file_hash_asked,
+        .sha256_context = &program->fd,
     };
     if (!guard_borrowed_memory())
         return guard_decide(&subject, NULL, 0, message, size) != DECISION_DENY;
@@ -70,6 +74,7 @@ bool program_may_start(int dirfd, const char *path, const char *detail, char *me
     }
     struct program *program = fd >= 0 ? raw_take(NULL, sizeof *program) : NULL;
     if (program != NULL && is_native(program, (int)fd, readable)) {
+        program->fd = (int)fd;
         check_name((int)fd, dirfd, path, program->shown, program->real);
         may = !is_models(program) || judge(program, detail, message, size);
     }

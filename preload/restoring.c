@@ -34,12 +34,11 @@ static bool restorer_runs(void)
 
 bool restoring_through(const char *path, long folder)
 {
-    char place[PATH_MAX], link[sizeof "/proc/self/fd/" + DECIMAL_SIZE] = "/proc/self/fd/", digits[DECIMAL_SIZE];
+    char place[PATH_MAX], link[DESCRIPTOR_LINK_SIZE];
     if (strstr(path, "..") != NULL)
         return false;
     if (path[0] != '/' && folder >= 0) {
-        strcat(link, decimal((unsigned long)folder, digits));
-        long length = raw_readlinkat(AT_FDCWD, link, place, sizeof(place) - 1);
+        long length = raw_readlinkat(AT_FDCWD, descriptor_link((int)folder, link), place, sizeof(place) - 1);
         if (length <= 0)
             return false;
         if ((size_t)length + 1 + strlen(path) >= sizeof(place))

@@ -12,9 +12,17 @@ static char *copy_or_null(const char *text)
     return text && text[0] != '\0' ? command_copy(text) : NULL;
 }
 
+/* A library or program is named by its path; where an unpickler asks for one, the path is the pickle's. */
+static bool needs_content(enum effect_kind effect, const char *name, const char *file)
+{
+    bool native = effect == EFFECT_NATIVE || effect == EFFECT_EXEC;
+    return effect == EFFECT_CODE || effect == EFFECT_OPAQUE || effect == EFFECT_MALFORMED ||
+           (native && file && strcmp(name, file) == 0);
+}
+
 bool want_needs_content(const struct want *want)
 {
-    return want->effect == EFFECT_CODE || want->effect == EFFECT_OPAQUE || want->effect == EFFECT_MALFORMED;
+    return needs_content(want->effect, want->name, want->file);
 }
 
 static enum origin origin_find(const char *name)
@@ -71,7 +79,7 @@ static void take(struct wants *wants, const struct denial *denial)
         return;
     }
     struct want want = {.effect = effect};
-    bool content = want_needs_content(&want);
+    bool content = needs_content(effect, name, denial->path);
     /* What matters only by its content differs from file to file, though it is one model's. */
     if (asprintf(&key, "%d\n%s\n%s\n%s\n%s", (int)effect, name, by_model ? denial->model->id : "",
                  by_model ? denial->model->revision : "",

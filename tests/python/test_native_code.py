@@ -1,5 +1,7 @@
 """Native code out of files: what a model brings is not loaded, whoever asks; everybody else's libraries are found and loaded
 as without the guard, $ORIGIN and RUNPATH included."""
+import hashlib
+import json
 import platform
 import shutil
 import subprocess
@@ -114,6 +116,45 @@ def test_a_rule_allows_it(scene, libraries):
     policy = scene.allow_as_told(denied, scene.path("policy.json"))
     allowed = scene.run_python(script, mode="enforce", policy=policy)
     assert (allowed.stdout, allowed.stderr) == ("42\n", ""), str(allowed)
+    with open(scene.path("model/libwhole.so"), "ab") as library:
+        library.write(b"another")
+    assert "guard: denied " in scene.run_python(script, mode="enforce", policy=policy).stderr
+
+
+def test_a_rule_names_the_content(scene, libraries):
+    """Of libraries and of programs, learnt or written by hand, also in the child of a vfork."""
+    put(libraries, scene.path("model"), "model.safetensors")
+    shutil.copy("/bin/true", scene.path("model/tool"))
+    script = scene.write("app/infer.py", """
+        import ctypes, os, subprocess
+        def attempt(name, run):
+            try: print(name, "runs" if run() in (None, 0, 42) else "denied")
+            except (OSError, PermissionError): print(name, "denied")
+        attempt("library", lambda: ctypes.CDLL("model/libwhole.so").whole())
+        attempt("subprocess", lambda: subprocess.run(["model/tool"], check=True).returncode)
+        attempt("spawn", lambda: os.waitpid(os.posix_spawn("model/tool", ["tool"], {}), 0)[1])
+        attempt("system", lambda: os.system("model/tool"))
+        """)
+
+    def said(policy):
+        run = scene.run_python(script, mode="enforce", policy=policy)
+        return run, {line.split()[0]: line.split()[1] for line in run.stdout.splitlines()}
+
+    denied, words = said(None)
+    assert set(words.values()) == {"denied"} and len(words) == 4, str(denied)
+    hashes = {hashlib.sha256(scene.path(name).read_bytes()).hexdigest() for name in ("model/tool", "model/libwhole.so")}
+    assert {record["sha256"] for record in denied.denials} == hashes, str(denied)
+    log = scene.write("denied.jsonl", "\n".join(map(json.dumps, denied.records)) + "\n")
+    policy = scene.path("policy.json")
+    learnt = scene.guard("learn", log, "-o", policy)
+    assert learnt.returncode == 0 and policy.read_text().count('"sha256"') == 2, f"{learnt}\n{policy.read_text()}"
+    run, words = said(policy)
+    assert set(words.values()) == {"runs"} and not run.denials and not run.stderr, str(run)
+    for name in "model/tool", "model/libwhole.so":
+        with open(scene.path(name), "ab") as file:
+            file.write(b"another")
+    run, words = said(policy)
+    assert set(words.values()) == {"denied"}, str(run)
 
 
 BENIGN = {
