@@ -30,13 +30,23 @@ bool policy_lists_module(const struct policy *policy, enum module_list list, con
     return false;
 }
 
-bool policy_is_service_file(const struct policy *policy, const char *path)
+static bool states(const struct policy *policy, const char *key, const char *text)
 {
     for (size_t number = 0; number < policy->document_count; number++) {
-        if (any_matches(fact(policy, number, "services"), path, '/'))
+        if (any_matches(fact(policy, number, key), text, '/'))
             return true;
     }
     return false;
+}
+
+bool policy_is_service_file(const struct policy *policy, const char *path)
+{
+    return states(policy, "services", path);
+}
+
+bool policy_is_starter(const struct policy *policy, const char *name)
+{
+    return states(policy, "starters", name);
 }
 
 /* "~/" in a pattern stands for the user's home, taken literally. */

@@ -8,7 +8,7 @@
 
 static const char *const top_keys[] = {"$schema", "version",   "mode",     "locked",     "log_required", "rules",
                                        "ipc",     "exchanges", "wrappers", "caches",     "services",     "restorers",
-                                       "loaders", "limits",    "switches", "no_deepbind"};
+                                       "loaders", "limits",    "switches", "no_deepbind", "starters"};
 #define TOP_KEYS (sizeof top_keys / sizeof top_keys[0])
 
 static const char *top_key_word(unsigned number)
@@ -67,7 +67,8 @@ static bool check_top(const struct compiler *compiler, const cJSON *member)
     if (strcmp(key, "rules") == 0)
         return cJSON_IsArray(member) || fault_at_value(compiler, member, "the value of", key, " is a list of rules");
     if (strcmp(key, "ipc") == 0 || strcmp(key, "exchanges") == 0 || strcmp(key, "wrappers") == 0 ||
-        strcmp(key, "services") == 0 || strcmp(key, "restorers") == 0 || strcmp(key, "loaders") == 0)
+        strcmp(key, "services") == 0 || strcmp(key, "restorers") == 0 || strcmp(key, "loaders") == 0 ||
+        strcmp(key, "starters") == 0)
         return check_strings(compiler, member);
     if (strcmp(key, "caches") == 0)
         return check_caches(compiler, member);

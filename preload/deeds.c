@@ -125,14 +125,42 @@ static struct py_object *path_of(struct py_object *object)
     return path;
 }
 
-static bool may_start(const char *program, const char *folder, char message[MESSAGE_SIZE])
+/* The first words of a command line, as text that lives as long as `kept`. */
+struct words {
+    struct py_object *kept[PROGRAM_WORDS];
+    char *texts[PROGRAM_WORDS + 1];
+};
+
+static void words_take(struct words *words, struct py_object *list)
 {
-    if (program == NULL || strchr(program, '/') == NULL) /* it is searched for where the environment says */
-        return true;
+    const struct python *python = python_api();
+    bool is_list = python_is_kind(list, python->PyList_Type);
+    for (unsigned i = 0; i < PROGRAM_WORDS; i++) {
+        bool there = is_list && (ptrdiff_t)i < python->PyList_Size(list);
+        struct py_object *word = there ? python->PyList_GetItem(list, i) : python_item(list, i);
+        if (word == NULL)
+            return;
+        words->kept[i] = path_of(word);
+        const char *text = target(words->kept[i], 0);
+        words->texts[i] = (char *)(uintptr_t)(text != NULL ? text : "");
+    }
+}
+
+static void words_release(struct words *words)
+{
+    for (unsigned i = 0; i < PROGRAM_WORDS; i++)
+        python_release(words->kept[i]);
+}
+
+static bool may_start(const char *program, char *const words[], const char *folder, char message[MESSAGE_SIZE])
+{
+    static const char call[] = "subprocess.Popen";
     long start = folder != NULL ? raw_openat(AT_FDCWD, folder, O_PATH | O_DIRECTORY | O_CLOEXEC, 0) : AT_FDCWD;
-    if (folder != NULL && start < 0)
+    if (program == NULL || (folder != NULL && start < 0))
         return true; /* nor will the child get there */
-    bool may = program_may_start((int)start, program, "subprocess.Popen", message, MESSAGE_SIZE);
+    bool searched = strchr(program, '/') == NULL; /* where the environment says */
+    bool may = (searched || program_may_start((int)start, program, call, message, MESSAGE_SIZE)) &&
+               program_may_hand_on((int)start, program, words, call, message, MESSAGE_SIZE);
     if (folder != NULL)
         raw_close((int)start);
     return may;
@@ -142,7 +170,10 @@ int deeds_judge_start(struct py_object *arguments)
 {
     char message[MESSAGE_SIZE];
     struct py_object *program = path_of(python_item(arguments, 0)), *folder = path_of(python_item(arguments, 2));
-    bool may = may_start(target(program, 0), target(folder, 0), message);
+    struct words words = {0};
+    words_take(&words, python_item(arguments, 1));
+    bool may = may_start(target(program, 0), words.texts, target(folder, 0), message);
+    words_release(&words);
     python_release(folder);
     python_release(program);
     return may ? 0 : python_deny(message);

@@ -86,7 +86,8 @@ bool file_hash_asked(void *context, char hex[DIGEST_HEX])
 {
     char link[DESCRIPTOR_LINK_SIZE];
     struct stat status;
-    long fd = raw_openat(AT_FDCWD, descriptor_link(*(const int *)context, link), O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK, 0);
+    const char *path = descriptor_link(*(const int *)context, link);
+    long fd = raw_openat(AT_FDCWD, path, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK, 0);
     if (fd < 0)
         return false;
     bool hashed = raw_fstat((int)fd, &status) == 0 && S_ISREG(status.st_mode) &&

@@ -41,45 +41,40 @@ static void need_real(void)
         real_resolve();
 }
 
-/* EACCES: this thread may not, or may not start that. */
-static bool may_start(int dirfd, const char *path, const char *call)
+/* `path` NULL: it is searched for where the environment says, and no file chooses what is found there. `shown`: for
+ * people. */
+static bool may_start_by_value(int dirfd, const char *path, const char *shown, char *const argv[], const char *call)
 {
-    if (!deed_may(EFFECT_EXEC, path, call))
-        return false;
-    if (program_may_start(dirfd, path, call, NULL, 0))
+    return deed_may_by_value(EFFECT_EXEC, shown, call) && program_may_start(dirfd, path, call, NULL, 0) &&
+           program_may_hand_on(AT_FDCWD, shown, argv, call, NULL, 0);
+}
+
+/* EACCES: this thread may not, or may not start that. */
+static bool may_start(int dirfd, const char *path, const char *shown, char *const argv[], const char *call)
+{
+    if (may_start_by_value(dirfd, path, shown, argv, call))
         return true;
     errno = EACCES;
     return false;
 }
 
-static bool may_start_by_value(const char *path, const char *call)
-{
-    return deed_may_by_value(EFFECT_EXEC, path, call) && program_may_start(AT_FDCWD, path, call, NULL, 0);
-}
-
-/* `what`: for people. */
-static bool may_start_open(int fd, const char *what, const char *call)
+static bool may_start_open(int fd, char *const argv[], const char *call)
 {
     char link[DESCRIPTOR_LINK_SIZE];
-    if (!deed_may(EFFECT_EXEC, what, call))
-        return false;
-    if (fd < 0 || program_may_start(AT_FDCWD, descriptor_link(fd, link), call, NULL, 0))
-        return true;
-    errno = EACCES;
-    return false;
+    const char *shown = argv && argv[0] ? argv[0] : "a program";
+    return may_start(AT_FDCWD, fd >= 0 ? descriptor_link(fd, link) : NULL, shown, argv, call);
 }
 
-/* A name without a slash is searched for where the environment says: no file chooses what is found there. */
-static bool is_searched(const char *file)
+static const char *unless_searched(const char *file)
 {
-    return file && !strchr(file, '/');
+    return file && strchr(file, '/') ? file : NULL;
 }
 
 int hook_execve(const char *path, char *const argv[], char *const envp[])
 {
     int result;
     need_real();
-    if (!may_start(AT_FDCWD, path, "execve"))
+    if (!may_start(AT_FDCWD, path, path, argv, "execve"))
         return -1;
     WITH_CHILD_ENVIRONMENT(envp, result, real.execve(path, argv, child));
     return result;
@@ -94,7 +89,7 @@ int hook_execvpe(const char *file, char *const argv[], char *const envp[])
 {
     int result;
     need_real();
-    if (is_searched(file) ? !deed_may(EFFECT_EXEC, file, "execvpe") : !may_start(AT_FDCWD, file, "execvpe"))
+    if (!may_start(AT_FDCWD, unless_searched(file), file, argv, "execvpe"))
         return -1;
     WITH_CHILD_ENVIRONMENT(envp, result, real.execvpe(file, argv, child));
     return result;
@@ -109,7 +104,7 @@ int hook_fexecve(int fd, char *const argv[], char *const envp[])
 {
     int result;
     need_real();
-    if (!may_start_open(fd, argv && argv[0] ? argv[0] : "a program", "fexecve"))
+    if (!may_start_open(fd, argv, "fexecve"))
         return -1;
     WITH_CHILD_ENVIRONMENT(envp, result, real.fexecve(fd, argv, child));
     return result;
@@ -124,8 +119,7 @@ int hook_execveat(int dirfd, const char *path, char *const argv[], char *const e
         return -1;
     }
     bool open = (flags & AT_EMPTY_PATH) && path && !path[0];
-    const char *shown = argv && argv[0] ? argv[0] : "a program";
-    if (open ? !may_start_open(dirfd, shown, "execveat") : !may_start(dirfd, path, "execveat"))
+    if (open ? !may_start_open(dirfd, argv, "execveat") : !may_start(dirfd, path, path, argv, "execveat"))
         return -1;
     WITH_CHILD_ENVIRONMENT(envp, result, real.execveat(dirfd, path, argv, child, flags));
     return result;
@@ -136,7 +130,7 @@ int hook_posix_spawn(pid_t *pid, const char *path, const posix_spawn_file_action
 {
     int result;
     need_real();
-    if (!may_start_by_value(path, "posix_spawn"))
+    if (!may_start_by_value(AT_FDCWD, path, path, argv, "posix_spawn"))
         return EACCES;
     WITH_CHILD_ENVIRONMENT(envp, result, real.posix_spawn(pid, path, actions, attributes, argv, child));
     return result;
@@ -147,8 +141,7 @@ int hook_posix_spawnp(pid_t *pid, const char *file, const posix_spawn_file_actio
 {
     int result;
     need_real();
-    if (is_searched(file) ? !deed_may_by_value(EFFECT_EXEC, file, "posix_spawnp")
-                          : !may_start_by_value(file, "posix_spawnp"))
+    if (!may_start_by_value(AT_FDCWD, unless_searched(file), file, argv, "posix_spawnp"))
         return EACCES;
     WITH_CHILD_ENVIRONMENT(envp, result, real.posix_spawnp(pid, file, actions, attributes, argv, child));
     return result;

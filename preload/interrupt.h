@@ -9,7 +9,8 @@
  * otherwise: not to be called inside guard_enter(). */
 bool interrupt_collecting(void);
 
-/* Does a handler that the program set by signal.signal(), and that is no code out of a file, run above the unpickler? */
+/* Does a handler that the program set by signal.signal(), and that is no code out of a file, run above the
+ * unpickler? */
 bool interrupt_signal(void);
 
 #endif

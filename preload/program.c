@@ -61,10 +61,16 @@ static bool judge(struct program *program, const char *detail, char *message, si
     return policy != NULL && judgement.decision != DECISION_DENY;
 }
 
-bool program_may_start(int dirfd, const char *path, const char *detail, char *message, size_t size)
+static bool is_starter(const char *path)
 {
-    if (path == NULL || !guard_may_judge())
-        return true;
+    const char *slash = strrchr(path, '/');
+    const struct policy *policy = guard_policy();
+    return policy == NULL || policy_is_starter(policy, slash != NULL ? slash + 1 : path);
+}
+
+/* `starter`: what runs the file; NULL: it is started itself. */
+static bool may_run(int dirfd, const char *path, const char *starter, const char *detail, char *message, size_t size)
+{
     struct guard_section section = guard_enter();
     bool readable = true, may = true;
     long fd = raw_openat(dirfd, path, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK, 0);
@@ -76,7 +82,7 @@ bool program_may_start(int dirfd, const char *path, const char *detail, char *me
     if (program != NULL && is_native(program, (int)fd, readable)) {
         program->fd = (int)fd;
         check_name((int)fd, dirfd, path, program->shown, program->real);
-        may = !is_models(program) || judge(program, detail, message, size);
+        may = !is_models(program) || (starter != NULL && !is_starter(starter)) || judge(program, detail, message, size);
     }
     if (program != NULL)
         raw_give(NULL, program, sizeof *program);
@@ -86,21 +92,61 @@ bool program_may_start(int dirfd, const char *path, const char *detail, char *me
     return may;
 }
 
+bool program_may_start(int dirfd, const char *path, const char *detail, char *message, size_t size)
+{
+    return path == NULL || !guard_may_judge() || may_run(dirfd, path, NULL, detail, message, size);
+}
+
+static const char *handed_on(int dirfd, char *const argv[])
+{
+    struct stat status;
+    for (unsigned i = 1; argv != NULL && argv[0] != NULL && i < PROGRAM_WORDS && argv[i] != NULL; i++) {
+        const char *word = argv[i];
+        bool option = word[0] == '-' || word[0] == '+';
+        if (option && word[1] != '-' && strchr(word, 'c') != NULL)
+            return NULL;
+        if (!option && raw_fstatat(dirfd, word, &status, 0) == 0 && S_ISREG(status.st_mode))
+            return word;
+    }
+    return NULL;
+}
+
+bool program_may_hand_on(int dirfd, const char *starter, char *const argv[], const char *detail, char *message,
+                         size_t size)
+{
+    const char *file = starter != NULL && guard_may_judge() ? handed_on(dirfd, argv) : NULL;
+    return file == NULL || may_run(dirfd, file, starter, detail, message, size);
+}
+
 /* Characters that mean something to a shell in a bare word; within '...' nothing does, within "..." few. */
 #define BARE_ENDS " \t\n"
 #define BARE_SPECIAL "|&;<>()$`\\\"'*?[#~={}"
 #define QUOTED_SPECIAL "$`\\"
 
+/* The first words of `line`, in `text`, up to one that is not written out. */
+static void split(const char *line, char text[PATH_MAX], char *words[PROGRAM_WORDS + 1])
+{
+    size_t used = 0;
+    unsigned count = 0;
+    while (count < PROGRAM_WORDS) {
+        line += strspn(line, BARE_ENDS);
+        char quote = *line == '"' || *line == '\'' ? *line++ : '\0';
+        size_t length = quote ? strcspn(line, quote == '"' ? "\"" : "'") : strcspn(line, BARE_ENDS);
+        const char *special = quote == '"' ? QUOTED_SPECIAL : quote ? "" : BARE_SPECIAL;
+        if (length == 0 || used + length >= PATH_MAX || strcspn(line, special) < length)
+            break;
+        words[count++] = memcpy(text + used, line, length);
+        text[used + length] = '\0';
+        used += length + 1;
+        line += length + (quote && line[length] != '\0');
+    }
+    words[count] = NULL;
+}
+
 bool program_may_start_line(const char *line, const char *detail)
 {
-    char path[PATH_MAX];
-    line += strspn(line, BARE_ENDS);
-    char quote = *line == '"' || *line == '\'' ? *line++ : '\0';
-    size_t length = quote ? strcspn(line, quote == '"' ? "\"" : "'") : strcspn(line, BARE_ENDS);
-    const char *special = quote == '"' ? QUOTED_SPECIAL : quote ? "" : BARE_SPECIAL;
-    if (length == 0 || length >= sizeof path || strcspn(line, special) < length)
-        return true;
-    memcpy(path, line, length);
-    path[length] = '\0';
-    return !strchr(path, '/') || program_may_start(AT_FDCWD, path, detail, NULL, 0);
+    char text[PATH_MAX], *words[PROGRAM_WORDS + 1];
+    split(line, text, words);
+    return words[0] == NULL || ((!strchr(words[0], '/') || program_may_start(AT_FDCWD, words[0], detail, NULL, 0)) &&
+                                program_may_hand_on(AT_FDCWD, words[0], words, detail, NULL, 0));
 }

@@ -6,8 +6,12 @@ import json
 import shutil
 import subprocess
 import textwrap
+import zipfile
 from pathlib import Path
 
+import cosmo_ent
+import gguf
+import numpy
 import pytest
 
 from conftest import AttackCases, BenignCases, function_name
@@ -556,24 +560,73 @@ STARTS = {
     "a shell": "if subprocess.run(MODEL + ' ' + MARKER, shell=True).returncode: raise PermissionError",
     "from a hub's cache": "subprocess.run([HUB, MARKER])",
     "a llamafile in the application's folder": "subprocess.run([OWN, MARKER])",
+    "given to the loader": "subprocess.run(['/lib64/ld-linux-x86-64.so.2', MODEL, MARKER])",
+    "a portable one, given to a shell": "subprocess.run(['sh', pathlib.Path(PORTABLE), *TOUCH, MARKER])",
+    "a portable one, given to a shell in the folder": """
+        subprocess.run(['sh', '-e', './llama', *TOUCH, os.path.abspath(MARKER)], cwd='portable')""",
+    "a portable one, by exec": """
+        child = os.fork()
+        if child == 0:
+            words = [word.encode() for word in (PORTABLE, *TOUCH, MARKER)]
+            ctypes.CDLL(None).execvp(words[0], (ctypes.c_char_p * (len(words) + 1))(*words))
+            os._exit(13)
+        if os.waitpid(child, 0)[1]: raise PermissionError""",
+    "a portable one, by spawn": "os.waitpid(os.posix_spawnp('sh', ['sh', PORTABLE, *TOUCH, MARKER], os.environ), 0)",
+    "a portable one, by system": "if os.system('sh ' + PORTABLE + ' ' + shlex.join(TOUCH) + ' ' + MARKER): raise PermissionError",
 }
-STARTS_PRELUDE = """
-    import os, pathlib, subprocess
+# What the portable program does: it runs another with fewer rights.
+TOUCH = ["-V", "-p", "stdio rpath wpath cpath fattr prot_exec exec proc", "/usr/bin/touch"]
+STARTS_PRELUDE = f"""
+    import ctypes, os, pathlib, shlex, subprocess
+    TOUCH = {TOUCH}
     os.makedirs("markers", exist_ok=True)
 """
+
+
+def write_portable(path):
+    """A real llamafile: a program made by Cosmopolitan, whose zip gets the weights and the arguments, stored."""
+    shutil.copy(Path(cosmo_ent.__file__).parent / "data" / "pledge", path)
+    weights = path.with_suffix(".gguf")
+    writer = gguf.GGUFWriter(weights, "llama")
+    writer.add_block_count(1)
+    writer.add_tensor("token_embd.weight", numpy.ones((2, 4), numpy.float32))
+    writer.write_header_to_file()
+    writer.write_kv_data_to_file()
+    writer.write_tensors_to_file()
+    writer.close()
+    with zipfile.ZipFile(path, "a", zipfile.ZIP_STORED) as file:
+        file.write(weights, "model.gguf")
+        file.writestr(".args", "-m\nmodel.gguf\n...\n")
+    weights.unlink()
+    path.chmod(0o755)
+
+
+def test_a_portable_model_is_told_of(scene):
+    for folder in "model", "tools":
+        scene.path(folder).mkdir()
+    write_portable(scene.path("model/model.llamafile"))
+    shutil.copy(Path(cosmo_ent.__file__).parent / "data" / "pledge", scene.path("tools/tool"))
+    run = scene.guard("scan", "--format", "json", "model/model.llamafile", "tools/tool")
+    said = [json.loads(line) for line in run.stdout.splitlines()]
+    assert [(line["verdict"], line["format"]) for line in said] == [
+        ("warn", ["llamafile", "zip", "gguf"]), ("allow", [])], said
+    assert [finding["rule"] for finding in said[0]["findings"]] == ["llamafile"], said
 
 
 @pytest.fixture(scope="module")
 def start_scene(make_scene):
     scene = make_scene("llamafile")
     snapshot = f"hub/models--org--name/snapshots/{COMMIT}"
-    for folder in "model", "app", "tools", snapshot:
+    for folder in "model", "app", "tools", "portable", snapshot:
         scene.path(folder).mkdir(parents=True)
     scene.write("program.c", PROGRAM)
     scene.path("model/model.safetensors").touch()
     scene.path("app/model.safetensors").touch()
     for path in "model/model.llamafile", "model/server", f"{snapshot}/server", "app/own.llamafile", "app/server", "tools/server":
         subprocess.run(["gcc", "-o", scene.path(path), scene.path("program.c")], check=True)
+    write_portable(scene.path("portable/llama"))
+    scene.path("portable/model.safetensors").touch()
+    scene.write("tools/describe", "ls -l \"$1\"\n")
     script = scene.path("model/script")
     script.write_text("#!/bin/sh\n: > \"$1\"\n")
     script.chmod(0o755)
@@ -582,7 +635,7 @@ def start_scene(make_scene):
 
 def starts(scene, bodies):
     words = {"MODEL": "model/model.llamafile", "HUB": f"hub/models--org--name/snapshots/{COMMIT}/server",
-             "OWN": "app/own.llamafile"}
+             "OWN": "app/own.llamafile", "PORTABLE": "portable/llama"}
     cases = {}
     for name, body in bodies.items():
         body = textwrap.dedent(body).replace("MARKER", repr(marker(name)))
@@ -612,13 +665,23 @@ def test_start_of_model(start_attacks, name):
     if name not in ("system, further on", "a shell"):  # the shell's child is denied: it has no Python lines
         assert [record for record in cases.enforce.asked_by(cases.script, function) if record in denials], str(cases.enforce)
     assert {record["model"]["id"] for record in denials} == {
-        f"file:{cases.scene.path('model')}", f"file:{cases.scene.path('app')}", "hf:org/name"}, str(cases.enforce)
+        f"file:{cases.scene.path('model')}", f"file:{cases.scene.path('app')}", f"file:{cases.scene.path('portable')}",
+        "hf:org/name"}, str(cases.enforce)
 
 
 START_BENIGN = {
     "the application's own program beside weights": "subprocess.run(['app/server', MARKER], check=True)",
     "a program elsewhere": "subprocess.run(['tools/server', MARKER], check=True); os.system('tools/server ' + MARKER)",
     "a script beside weights": "subprocess.run(['model/script', MARKER], check=True)",
+    "an installed portable program": """
+        import cosmo_ent, sys
+        tool = os.path.join(os.path.dirname(sys.executable), 'cosmo-ent')
+        subprocess.run([tool, sys.executable], check=True, stdout=subprocess.DEVNULL)
+        cosmo_ent.run(sys.executable, check=True)""",
+    "a model's program that is only read": """
+        for command in ['wc', '-c', MODEL], ['cp', PORTABLE, 'copy'], ['sh', 'tools/describe', PORTABLE], ['sh', '-c', 'ls $0', MODEL]:
+            subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
+        os.system('wc -c ' + MODEL + ' > size')""",
     "the interpreter and installed programs": """
         import sys
         subprocess.run([sys.executable, '-c', 'pass'], check=True)
