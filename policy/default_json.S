@@ -1,4 +1,5 @@
-/* The built-in policy, as it stands in default.json. Rebuild when that file changes: the assembler tells no dependencies. */
+/* The built-in policy, as it stands in default.json. Rebuild when that file changes: the assembler tells no
+ * dependencies. */
     .section .rodata
     .global policy_default_json
     .hidden policy_default_json

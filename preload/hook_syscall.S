@@ -1,6 +1,6 @@
-/* syscall(): opens and closes by number go to guard_syscall, everything else jumps on to libc with registers and stack as
- * the caller left them, because a call such as SYS_vfork or SYS_clone returns twice and must not return through a frame of
- * ours. Before the constructor ran guard_syscall_plain asks the kernel itself. */
+/* syscall(): opens and closes by number go to guard_syscall, everything else jumps on to libc with registers and stack
+ * as the caller left them, because a call such as SYS_vfork or SYS_clone returns twice and must not return through a
+ * frame of ours. Before the constructor ran guard_syscall_plain asks the kernel itself. */
 #include <sys/syscall.h>
 
     .text

@@ -3,9 +3,9 @@
 
     run.py [--work DIR] [--pytest DIR] [PROGRAM ...]
 
-Each PROGRAM speaks TAP on stdout (https://testanything.org): "1..N", "ok 1 - name", "not ok 2 - name", "ok 3 # SKIP why".
-One that crashes, hangs, breaks its plan or fails without saying what counts as one more failure. A test that was skipped
-because a library of tests/requirements.txt is missing counts as failed: this machine could have run it.
+Each PROGRAM speaks TAP on stdout (https://testanything.org): "1..N", "ok 1 - name", "not ok 2 - name", "ok 3 # SKIP
+why". One that crashes, hangs, breaks its plan or fails without saying what counts as one more failure. A test that was
+skipped because a library of tests/requirements.txt is missing counts as failed: this machine could have run it.
 """
 
 import argparse
@@ -22,7 +22,8 @@ PROGRAM_SECONDS = 600
 PYTEST_SECONDS = 3600
 TAP_LINE = re.compile(r"(not )?ok\b\s*\d*\s*(?:-\s*)?([^#]*)(?:#\s*(SKIP|TODO)\b\s*(.*))?", re.IGNORECASE)
 TAP_PLAN = re.compile(r"1\.\.(\d+)")
-MISSING_LIBRARY = re.compile(r"could not import|no module named|not installed|importerror|modulenotfounderror", re.IGNORECASE)
+MISSING_LIBRARY = re.compile(r"could not import|no module named|not installed|importerror|modulenotfounderror",
+                             re.IGNORECASE)
 
 
 class Tally:

@@ -3,9 +3,9 @@
 
     bench.py --library build/libguard.so --work build/bench [--rounds N]
 
-Every scene runs without the guard, without it once more, and with it, in turns, so that what else the machine does falls on
-all three; medians are shown. The second run without it shows the noise: no ratio means more than that one does.
-Nothing is asserted. Goals: python -c pass 1.05, import torch 1.03, torch.load 1.01.
+Every scene runs without the guard, without it once more, and with it, in turns, so that what else the machine does
+falls on all three; medians are shown. The second run without it shows the noise: no ratio means more than that one
+does. Nothing is asserted. Goals: python -c pass 1.05, import torch 1.03, torch.load 1.01.
 """
 
 import argparse
@@ -55,8 +55,8 @@ for _ in range(200):
 print((time.perf_counter() - start) / 200)
 """
 
-# The live ring. A name resolved again and again by one unpickler; by two callers in turns, so that the stack is walked each
-# time; an event of no concern, before and after the thread unpickled something; and a pickle of nothing but names.
+# The live ring. A name resolved again and again by one unpickler; by two callers in turns, so that the stack is walked
+# each time; an event of no concern, before and after the thread unpickled something; and a pickle of nothing but names.
 FIND_CLASS = """
 import pickle, time
 data = b"(" + b"cbuiltins\\ncomplex\\n" * 1000 + b"t."
@@ -89,7 +89,8 @@ print((time.perf_counter() - start) / 1000000)
 """
 MANY_GLOBALS = """
 import pickle, time
-names = [f"{module}\\n{name}" for module, name in (("builtins", "complex"), ("collections", "OrderedDict"), ("fractions", "Fraction"))]
+names = [f"{module}\\n{name}"
+         for module, name in (("builtins", "complex"), ("collections", "OrderedDict"), ("fractions", "Fraction"))]
 data = b"(" + b"".join(b"c" + names[at % 3].encode() + b"\\n" for at in range(100000)) + b"t."
 start = time.perf_counter()
 pickle.loads(data)
@@ -157,21 +158,24 @@ def bench_recording(library, work, rounds):
 def bench_report(command, work):
     """guard report over a million records of 3000 models."""
     log = work / "million.jsonl"
-    line = ('{{"v":1,"time":"2026-01-01T00:{:02}:{:02}.000000Z","pid":{},"tid":1,"seq":{},"event":"load","mode":"enforce","decision":"allow",'
-            '"rule":null,"path":"/models/{}/{}.safetensors","format":"safetensors","size":1000,"model":{{"id":"hf:org/m{}","revision":null,'
-            '"inside":"{}.safetensors"}},"parent":"hf:org/m{}","from":"config.json","edge":"declared","origin":"library","by":{{"python":'
-            '[{{"file":"/srv/app/infer.py","line":12,"function":"main"}}],"native":[]}}}}\n')
+    line = ('{{"v":1,"time":"2026-01-01T00:{:02}:{:02}.000000Z","pid":{},"tid":1,"seq":{},"event":"load",'
+            '"mode":"enforce","decision":"allow","rule":null,"path":"/models/{}/{}.safetensors","format":"safetensors",'
+            '"size":1000,"model":{{"id":"hf:org/m{}","revision":null,"inside":"{}.safetensors"}},'
+            '"parent":"hf:org/m{}","from":"config.json","edge":"declared","origin":"library","by":{{"python":['
+            '{{"file":"/srv/app/infer.py","line":12,"function":"main"}}],"native":[]}}}}\n')
     with log.open("w") as file:
         for number in range(RECORDS):
             model, part = number % 3000, number % 7
-            file.write(line.format(number // 60 % 60, number % 60, number % 1000, number, model, part, model, part, model // 2))
+            file.write(line.format(number // 60 % 60, number % 60, number % 1000, number, model, part, model, part,
+                                   model // 2))
     for form in "json", "html":
         start = time.perf_counter()
         process = subprocess.Popen([command, "report", log, "--format", form, "-o", work / f"million.{form}"])
         _, status, usage = os.wait4(process.pid, 0)
         elapsed = time.perf_counter() - start
         assert status == 0, "guard report failed"
-        print(f"guard report --format {form}, {RECORDS:,} records ({log.stat().st_size / 1e6:.0f} MB): {elapsed:.1f} s, "
+        print(f"guard report --format {form}, {RECORDS:,} records ({log.stat().st_size / 1e6:.0f} MB): {elapsed:.1f} "
+              f"s, "
               f"{usage.ru_maxrss / 1024:.0f} MB of memory", flush=True)
     log.unlink()
 
@@ -200,7 +204,8 @@ def make_lock(command, work, paths, cache):
                                        "format": "safetensors"}) + "\n" for path in paths))
     environment = {**os.environ, "XDG_CACHE_HOME": str(cache)}
     start = time.perf_counter()
-    subprocess.run([str(command), "lock", str(log), "-o", str(lock)], env=environment, stdout=subprocess.DEVNULL, check=True)
+    subprocess.run([str(command), "lock", str(log), "-o", str(lock)], env=environment, stdout=subprocess.DEVNULL,
+                   check=True)
     return time.perf_counter() - start, lock
 
 
@@ -228,7 +233,8 @@ def bench_lock(command, library, work, checkpoint, rounds):
         started["unlocked"].append(measure(OPEN_ALL, paths, library))
         started["locked"].append(measure(OPEN_ALL, paths, library, GUARD_LOCK=str(lock), XDG_CACHE_HOME=str(cache)))
     without, unlocked, locked = (shown(statistics.median(times)) for times in started.values())
-    print(f"50 GB (sparse) in {len(paths)} files: guard lock {shown(first)} (less when hashed before), again {shown(again)}; "
+    print(f"50 GB (sparse) in {len(paths)} files: guard lock {shown(first)} (less when hashed before), again "
+          f"{shown(again)}; "
           f"opening all without the guard {without}, with it {unlocked}, locked {locked}", flush=True)
 
 
@@ -241,7 +247,8 @@ def measure(code, arguments, library, log=None, **more):
     if log:
         environment["GUARD_LOG"] = str(log)
     start = time.perf_counter()
-    done = subprocess.run([sys.executable, "-c", code, *arguments], env=environment, stdout=subprocess.PIPE, text=True, check=True)
+    done = subprocess.run([sys.executable, "-c", code, *arguments], env=environment, stdout=subprocess.PIPE, text=True,
+                          check=True)
     elapsed = time.perf_counter() - start
     return float(done.stdout) if done.stdout.strip() else elapsed
 
@@ -270,7 +277,8 @@ def main():
     scenes = [("python -c pass", PASS, [], 41, "1.05"), ("import torch", IMPORT_TORCH, [], 11, "1.03"),
               ("torch.load, 1 GB", LOAD, [checkpoint], 9, "1.01"), ("open, no model", OPEN, [str(plain)], 11, ""),
               ("fork and exec", SPAWN, [], 11, "")] + live_scenes()
-    print(f"{'median of':>18} {'rounds':>6} {'without':>10} {'with':>10} {'ratio':>7} {'noise':>7} {'goal':>5}", flush=True)
+    print(f"{'median of':>18} {'rounds':>6} {'without':>10} {'with':>10} {'ratio':>7} {'noise':>7} {'goal':>5}",
+          flush=True)
     for title, code, scene_arguments, rounds, goal in scenes:
         times = {"without": [], "again": [], "with": []}
         rounds = max(3, round(rounds * arguments.rounds))
@@ -284,7 +292,8 @@ def main():
               f"{again / without:>7.3f} {goal:>5}", flush=True)
     bench_recording(library, arguments.work, max(3, round(11 * arguments.rounds)))
     bench_report(library.with_name("guard"), arguments.work)
-    bench_lock(library.parent / "guard", library, arguments.work.resolve(), checkpoint, max(1, round(3 * arguments.rounds)))
+    bench_lock(library.parent / "guard", library, arguments.work.resolve(), checkpoint,
+               max(1, round(3 * arguments.rounds)))
 
 
 if __name__ == "__main__":

@@ -3,9 +3,9 @@
 
     bench_scan.py --command build/guard --work build/bench [--rounds N]
 
-Times are processor times, so that they hold on a busy machine: of whole processes of the command, its start included; of
-pickle.load, which is C's, measured inside. Nothing is asserted. The memory is the process's peak; the goal for it is 16 MB and
-8 bytes for each entry of the pickle's memo and stack.
+Times are processor times, so that they hold on a busy machine: of whole processes of the command, its start included;
+of pickle.load, which is C's, measured inside. Nothing is asserted. The memory is the process's peak; the goal for it is
+16 MB and 8 bytes for each entry of the pickle's memo and stack.
 """
 import argparse
 import datetime
@@ -22,7 +22,8 @@ size, path = int(sys.argv[1]), sys.argv[2]
 with torch.serialization.skip_data():  # holes where the tensors would be
     torch.save({f"layer.{i}.weight": torch.empty(size // 64 // 4) for i in range(64)}, path)
 """
-ARRAY = "import pickle, sys, numpy\npickle.dump({'weights': numpy.zeros(200 << 17)}, open(sys.argv[1], 'wb'), protocol=4)"
+ARRAY = ("import pickle, sys, numpy\n"
+         "pickle.dump({'weights': numpy.zeros(200 << 17)}, open(sys.argv[1], 'wb'), protocol=4)")
 
 
 class Plain:
@@ -32,7 +33,8 @@ class Plain:
 
 def dense():
     """Pickles of about 23 MB with little in them but opcodes: name, value, protocol, entries of memo and stack."""
-    yield "dicts and texts", lambda: [{"key": i, "text": str(i), "pair": (i, 2.5), "n": None, "list": [i, True]} for i in range(420_000)], 4, 1_700_000
+    yield "dicts and texts", lambda: [{"key": i, "text": str(i), "pair": (i, 2.5), "n": None, "list": [i, True]}
+                                      for i in range(420_000)], 4, 1_700_000
     yield "integers", lambda: list(range(4_500_000)), 2, 1000
     yield "None and nothing else", lambda: [None] * 23_000_000, 2, 1000
     yield "empty tuples", lambda: [()] * 23_000_000, 2, 1000
@@ -50,7 +52,8 @@ def make(work):
         if not path.exists():
             print(f"making {path}", file=sys.stderr, flush=True)
             path.write_bytes(pickle.dumps(value(), protocol))
-    for name, code, arguments in (("10 MB.pt", CHECKPOINT, [str(10 << 20)]), ("10 GB.pt", CHECKPOINT, [str(10 << 30)]), ("array.pkl", ARRAY, [])):
+    for name, code, arguments in (("10 MB.pt", CHECKPOINT, [str(10 << 20)]), ("10 GB.pt", CHECKPOINT, [str(10 << 30)]),
+                                  ("array.pkl", ARRAY, [])):
         if not (work / name).exists():
             subprocess.run([sys.executable, "-c", code, *arguments, str(work / name)], check=True)
     small = work / "small"
@@ -80,7 +83,8 @@ def load(path):
 
 def apart(*words):
     """Runs this script in a process of its own: a child's peak of memory counts what its parent held when it began."""
-    return subprocess.run([sys.executable, __file__, *map(str, words)], stdout=subprocess.PIPE, text=True, check=True).stdout
+    return subprocess.run([sys.executable, __file__, *map(str, words)], stdout=subprocess.PIPE, text=True,
+                          check=True).stdout
 
 
 def load_apart(path):
@@ -108,10 +112,12 @@ def main():
 
     def row(title, seconds, memory, other, goal, allowed=16 << 20):
         ratio = f"{seconds / other:.3f}" if other else ""
-        print(f"{title:>30} {seconds * 1e3:>9.1f} {other * 1e3 if other else 0:>10.1f} {ratio:>7} {goal:>6} {memory / (1 << 20):>8.1f} "
+        print(f"{title:>30} {seconds * 1e3:>9.1f} {other * 1e3 if other else 0:>10.1f} {ratio:>7} {goal:>6} "
+              f"{memory / (1 << 20):>8.1f} "
               f"{allowed / (1 << 20):>8.1f}", flush=True)
 
-    print(f"{'best of ' + str(rounds):>30} {'scan, ms':>9} {'other, ms':>10} {'ratio':>7} {'goal':>6} {'peak, MB':>8} {'goal, MB':>8}")
+    print(f"{'best of ' + str(rounds):>30} {'scan, ms':>9} {'other, ms':>10} {'ratio':>7} {'goal':>6} {'peak, MB':>8} "
+          f"{'goal, MB':>8}")
     for title, _, _, entries in dense():
         path = work / f"{title}.pkl"
         seconds, memory = best(rounds, scan, command, path)

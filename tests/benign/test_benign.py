@@ -1,8 +1,8 @@
 """How often the guard is wrong about what is harmless; `make check-benign`, a quarter of an hour.
 
-What real libraries write is judged at rest and loaded under enforce: at most one file in a hundred may be denied, and each
-that is flagged must stand in explained.tsv with the rule and the reason. What this machine has installed gives no finding at
-all but for what stands there.
+What real libraries write is judged at rest and loaded under enforce: at most one file in a hundred may be denied, and
+each that is flagged must stand in explained.tsv with the rule and the reason. What this machine has installed gives no
+finding at all but for what stands there.
 """
 import csv
 import fnmatch
@@ -34,7 +34,8 @@ HOURS = 3600
 
 def explanations():
     with (HERE / "explained.tsv").open() as lines:
-        rows = [row for row in csv.reader(lines, delimiter="\t", quoting=csv.QUOTE_NONE) if row and not row[0].startswith("#")]
+        rows = [row for row in csv.reader(lines, delimiter="\t", quoting=csv.QUOTE_NONE) if row
+                and not row[0].startswith("#")]
     assert all(len(row) == 3 and all(row) for row in rows), "each line: a pattern of paths, rules, the reason"
     return rows
 
@@ -43,7 +44,8 @@ EXPLAINED = explanations()
 
 
 def scan(*folders):
-    done = subprocess.run([COMMAND, "scan", "--format", "json", *folders], capture_output=True, env=environment(), timeout=HOURS)
+    done = subprocess.run([COMMAND, "scan", "--format", "json", *folders], capture_output=True, env=environment(),
+                          timeout=HOURS)
     assert done.returncode in (0, 1, 2), done.stderr[-2000:]
     return [json.loads(line) for line in done.stdout.splitlines()]
 
@@ -51,18 +53,22 @@ def scan(*folders):
 def explained(result):
     """The line that explains all that is said of the file, or None."""
     rules = {finding["rule"] for finding in result["findings"] if finding["decision"] != "allow"}
-    return next((row for row in EXPLAINED if fnmatch.fnmatchcase(result["path"], row[0]) and rules <= set(row[1].split())), None)
+    return next((row for row in EXPLAINED if fnmatch.fnmatchcase(result["path"], row[0])
+                 and rules <= set(row[1].split())), None)
 
 
 def complaints(results, verdicts):
     return [f"{result['path']}: {result['verdict']}: " + "; ".join(
-        f"{finding['rule']} {finding['effect']} {finding['name']} {finding['args']}" for finding in result["findings"][:4])
+        f"{finding['rule']} {finding['effect']} {finding['name']} {finding['args']}"
+        for finding in result["findings"][:4])
         for result in results if result["verdict"] in verdicts and not explained(result)]
 
 
 def run(python, *words, **more):
-    done = subprocess.run([str(python), "-W", "ignore", *map(str, words)], capture_output=True, text=True, timeout=HOURS,
-                          env=environment(HF_HUB_OFFLINE="1", TOKENIZERS_PARALLELISM="false", HOME=WORK / "home", **more))
+    done = subprocess.run([str(python), "-W", "ignore", *map(str, words)], capture_output=True, text=True,
+                          timeout=HOURS,
+                          env=environment(HF_HUB_OFFLINE="1", TOKENIZERS_PARALLELISM="false", HOME=WORK / "home",
+                                          **more))
     assert done.returncode == 0, done.stderr[-3000:]
     return done.stdout.splitlines()
 
@@ -99,7 +105,8 @@ def test_written_under_enforce(written):
     """All of them in one process. What is refused is what is denied at rest, and so explained."""
     plain = run(sys.executable, PYTHON / "make_benign.py", "--load", WORK / "files")
     assert [line for line in plain if not line.startswith("loaded")] == [], "fails without the guard"
-    guarded = run(sys.executable, PYTHON / "make_benign.py", "--load", WORK / "files", LD_PRELOAD=LIBRARY, GUARD_QUIET=1)
+    guarded = run(sys.executable, PYTHON / "make_benign.py", "--load", WORK / "files", LD_PRELOAD=LIBRARY,
+                  GUARD_QUIET=1)
     expected = {Path(result["path"]).relative_to(WORK / "files").as_posix() for result in written
                 if result["verdict"] == "deny" and Path(result["path"]).is_relative_to(WORK / "files")}
     refused = {line.split()[1].rstrip(":") for line in guarded if not line.startswith("loaded")}
@@ -122,7 +129,8 @@ def test_installed(folder):
 # --- Folders that hold no models
 
 def encrypted(name, content, password):
-    """A zip with one member in the old encryption of PKWARE's APPNOTE.TXT, 6.1, which zipfile reads and does not write."""
+    """A zip with one member in the old encryption of PKWARE's APPNOTE.TXT, 6.1, which zipfile reads and does not
+    write."""
     keys = [0x12345678, 0x23456789, 0x34567890]
 
     def crc(value, byte):
@@ -163,7 +171,8 @@ def ordinary_files(folder):
     import pyarrow
     random.seed(0)
     table = "a,b,c\n" + "".join(f"{i},{random.random()},import {i}\n" for i in range(5000))
-    log = "".join(f"2024-01-01 00:00:{i % 60:02} INFO (worker {i}) cos\nsystem R. tree version={i}\n" for i in range(5000))
+    log = "".join(f"2024-01-01 00:00:{i % 60:02} INFO (worker {i}) cos\nsystem R. tree version={i}\n"
+                  for i in range(5000))
     with pyarrow.CompressedOutputStream(str(folder / "table.csv.zst"), "zstd") as out:
         out.write(table.encode())
     for name, mode in {"logs.tar.xz": "w:xz", "logs.tar.gz": "w:gz", "logs.tar.bz2": "w:bz2", "logs.tar": "w"}.items():
@@ -174,10 +183,13 @@ def ordinary_files(folder):
             archive.addfile(entry, io.BytesIO(log.encode()))
     (folder / "app.log").write_text(log)
     (folder / "table.csv").write_text(table)
-    (folder / "rows.json").write_text(json.dumps([{"learner": i, "version": [1, 2], "gradient_booster": "x"} for i in range(500)]))
+    (folder / "rows.json").write_text(json.dumps([{"learner": i, "version": [1, 2], "gradient_booster": "x"}
+                                                  for i in range(500)]))
     (folder / "learner.json").write_text(json.dumps({"learner": {"name": "a student"}, "version": [1, 0]}))
-    (folder / "letter.docx").write_bytes(zipped({"[Content_Types].xml": "<Types/>", "word/document.xml": "<w:document>text</w:document>" * 99}))
-    (folder / "tool.jar").write_bytes(zipped({"META-INF/MANIFEST.MF": "Manifest-Version: 1.0\n", "a/B.class": b"\xca\xfe\xba\xbe" + bytes(99)}))
+    (folder / "letter.docx").write_bytes(zipped({"[Content_Types].xml": "<Types/>",
+                                                 "word/document.xml": "<w:document>text</w:document>" * 99}))
+    (folder / "tool.jar").write_bytes(zipped({"META-INF/MANIFEST.MF": "Manifest-Version: 1.0\n",
+                                              "a/B.class": b"\xca\xfe\xba\xbe" + bytes(99)}))
     (folder / "secret.zip").write_bytes(encrypted(b"model.pkl", random.randbytes(500), b"secret"))
     for number in range(20):
         (folder / f"random{number}.bin").write_bytes(random.randbytes(4000))
@@ -191,6 +203,7 @@ def test_folders_without_models():
         assert len(archive.read("model.pkl", pwd=b"secret")) == 500, "no real encryption"
     results = scan(folder)
     assert len(results) >= 30
-    assert [result for result in results if result["verdict"] != "allow" or result["findings"] or result["format"]] == []
+    assert [result for result in results if result["verdict"] != "allow" or result["findings"]
+            or result["format"]] == []
     reader = f"import pathlib\nprint(sum(len(path.read_bytes()) for path in pathlib.Path({str(folder)!r}).iterdir()))"
     assert run(sys.executable, "-c", reader) == run(sys.executable, "-c", reader, LD_PRELOAD=LIBRARY)

@@ -1,6 +1,6 @@
 #!/bin/sh
-# The main job on real models, shown. Every command is run as printed; a result other than the one told ends the demo with
-# status 1. Of a traceback only what was raised is shown.
+# The main job on real models, shown. Every command is run as printed; a result other than the one told ends the demo
+# with status 1. Of a traceback only what was raised is shown.
 set -eu
 cd "$(dirname "$0")/../.."
 

@@ -38,8 +38,10 @@ class Plain:
 
 def values():
     shared = ["shared"]
-    return {"text": "abc\u0000\u00e9\U0001f600", "bytes": bytes(range(256)), "numbers": [0, -1, 255, 65536, 1 << 70, 1e300],
-            "nested": [[[()]], {"a": {1, 2}}, frozenset("xy")], "again": [shared, shared], "time": datetime.datetime(2020, 1, 2),
+    return {"text": "abc\u0000\u00e9\U0001f600", "bytes": bytes(range(256)),
+            "numbers": [0, -1, 255, 65536, 1 << 70, 1e300],
+            "nested": [[[()]], {"a": {1, 2}}, frozenset("xy")], "again": [shared, shared],
+            "time": datetime.datetime(2020, 1, 2),
             "decimal": decimal.Decimal("1.5"), "ordered": collections.OrderedDict(a=1), "long": "x" * 300}
 
 
@@ -109,7 +111,8 @@ def onnx():
     tensor = proto((1, 4), (2, 1), (8, "w"), (13, proto((1, "location"), (2, "../w.bin"))), (14, 1))
     inner = proto((1, proto((1, "x"), (2, "y"), (4, "Constant"), (5, proto((1, "value"), (5, tensor))))), (2, "inner"))
     node = proto((1, "x"), (2, "y"), (4, "If"), (5, proto((1, "then_branch"), (6, inner))), (7, "not.known"))
-    graph = proto((1, proto((1, "x"), (2, "y"), (4, "Relu"))), (1, node), (2, "main"), (5, tensor), (11, proto((1, "x"))))
+    graph = proto((1, proto((1, "x"), (2, "y"), (4, "Relu"))), (1, node), (2, "main"), (5, tensor),
+                  (11, proto((1, "x"))))
     function = proto((1, "F"), (7, proto((1, "a"), (2, "b"), (4, "Relu"))), (10, "local"))
     return proto((1, 9), (2, "by hand"), (7, graph), (8, proto((1, ""), (2, 17))), (25, function))
 
@@ -119,14 +122,16 @@ def saved_model():
     read, save = proto((1, "r"), (2, "ReadFile"), (3, "c:output:0")), proto((1, "s"), (2, "SaveV2"), (3, "i"))
     printing = proto((1, "p"), (2, "PrintV2"), (5, proto((1, "output_stream"), (2, proto((2, "file:///x"))))))
     function = proto((1, proto((1, "__inference_1"))), (3, read), (3, constant), (3, save))
-    graph = proto((1, proto((1, "x"), (2, "Placeholder"))), (1, proto((1, "i"), (2, "Identity"), (3, "x"))), (1, printing),
+    graph = proto((1, proto((1, "x"), (2, "Placeholder"))), (1, proto((1, "i"), (2, "Identity"), (3, "x"))),
+                  (1, printing),
                   (2, proto((1, function))))
     meta = proto((1, proto((4, "serve"), (5, "2.15.0"))), (2, graph), (6, proto((2, "../asset"))))
     return proto((1, 1), (2, meta)), graph
 
 
 KERAS = {"module": "keras", "class_name": "Sequential", "keras_version": "3.5", "config": {"layers": [
-    {"module": "keras.layers", "class_name": "Lambda", "config": {"function": {"class_name": "__lambda__", "config": {"code": "4wAA"}}}},
+    {"module": "keras.layers", "class_name": "Lambda",
+     "config": {"function": {"class_name": "__lambda__", "config": {"code": "4wAA"}}}},
     {"module": "posix", "class_name": "function", "config": "system"},
     {"class_name": "TFSMLayer", "config": {"filepath": "/x"}},
     {"class_name": "TorchModuleWrapper", "config": {"module": "Y29zCnN5c3RlbQooUydpZCcKdFIu"}},
@@ -195,7 +200,8 @@ def hdf5():
         return struct.pack("<BHB", kind, len(body), 0) + body
 
     text = json.dumps(KERAS).encode()
-    attribute = struct.pack("<BBHHHB", 3, 0, 13, 8, 4, 0) + b"model_config\0" + struct.pack("<III", 0x13, len(text), 2) + text
+    attribute = struct.pack("<BBHHHB", 3, 0, 13, 8, 4,
+                            0) + b"model_config\0" + struct.pack("<III", 0x13, len(text), 2) + text
     link = struct.pack("<BBBB", 1, 8, 64, 1) + b"n" + struct.pack("<HB", 12, 0) + b"other.h5\0/x\0"
     hard = struct.pack("<BBB", 1, 0, 1) + b"d" + struct.pack("<Q", 2048)
     body = message(12, attribute) + message(6, link) + message(6, hard)
@@ -203,13 +209,16 @@ def hdf5():
     block = b"\x89HDF\r\n\x1a\n" + struct.pack("<BBBBQQQQI", 2, 8, 8, 0, 0, 2 ** 64 - 1, 4096, 48, 0)
     everything = struct.pack("<IIQ", 3, 1, 0)
     parts = struct.pack("<BQ", 0, 1) + b"parts.h5\0d\0" + 2 * everything
-    dataset = struct.pack("<HHIII", 1, 1, 1, 24, 0) + struct.pack("<HHI", 8, 16, 0) + struct.pack("<BBQIH", 4, 3, 2304, 1, 0)
+    dataset = struct.pack("<HHIII", 1, 1, 1, 24, 0) + struct.pack("<HHI", 8, 16,
+                                                                  0) + struct.pack("<BBQIH", 4, 3, 2304, 1, 0)
     heap = b"GCOL" + struct.pack("<IQHHIQ", 1, 4096 - 2304, 1, 0, 0, len(parts)) + parts
-    return (block.ljust(48, b"\0") + root).ljust(2048, b"\0") + dataset.ljust(256, b"\0") + heap.ljust(4096 - 2304, b"\0")
+    return (block.ljust(48, b"\0") +
+            root).ljust(2048, b"\0") + dataset.ljust(256, b"\0") + heap.ljust(4096 - 2304, b"\0")
 
 
 # What the standard library cannot write: a pickle that calls os.system("id").
-LZ4 = bytes.fromhex("04224d18684022000000000000002e22000080800263706f7369780a73797374656d0a71005802000000696471018571025271032e00000000")
+LZ4 = bytes.fromhex("04224d18684022000000000000002e22000080800263706f7369780a"
+                    "73797374656d0a71005802000000696471018571025271032e00000000")
 ZSTD = bytes.fromhex("28b52ffd2022110100800263706f7369780a73797374656d0a71005802000000696471018571025271032e")
 
 
@@ -219,11 +228,13 @@ def seeds():
         yield f"values-{protocol}.pkl", pickle.dumps(values(), protocol=protocol)
         yield f"object-{protocol}.pkl", pickle.dumps([Plain(), Plain()], protocol=protocol)
         yield f"call-{protocol}.pkl", pickle.dumps({"model": Calls()}, protocol=protocol)
-    yield "buffers.pkl", pickle.dumps(pickle.PickleBuffer(b"buffer" * 50), protocol=5, buffer_callback=lambda buffer: False)
+    yield "buffers.pkl", pickle.dumps(pickle.PickleBuffer(b"buffer" * 50), protocol=5,
+                                      buffer_callback=lambda buffer: False)
     yield "two-streams.pkl", pickle.dumps([1]) + call
     yield "inst.pkl", b"(S'id'\nios\nsystem\n."
     yield "obj.pkl", b"(cos\nsystem\nS'id'\no."
-    yield "stack-global.pkl", b"\x80\x04\x95\x1c\x00\x00\x00\x00\x00\x00\x00\x8c\x05posix\x94\x8c\x06system\x94\x93\x94\x8c\x02id\x94\x85\x94R."
+    yield "stack-global.pkl", (b"\x80\x04\x95\x1c\x00\x00\x00\x00\x00\x00\x00"
+                               b"\x8c\x05posix\x94\x8c\x06system\x94\x93\x94\x8c\x02id\x94\x85\x94R.")
     yield "extension.pkl", b"\x80\x02\x82\x01\x83\x02\x00\x84\x03\x00\x00\x00."
     yield "persistent.pkl", b"\x80\x02X\x02\x00\x00\x00idQ0Pid\n."
     yield "call.bz2", bz2.compress(call)
@@ -252,9 +263,11 @@ def seeds():
     yield "two-members.gz", gzip.compress(pickle.dumps([1]), mtime=0) + gzip.compress(call, mtime=0)
     yield "call.tar", tar({"model/pytorch_model.bin": call, "model/config.json": b"{}"}, "w")
     yield "call.tar.gz", tar({"model.pkl": call}, "w:gz")
-    tensor = json.dumps({"__metadata__": {"format": "pt"}, "w": {"dtype": "F32", "shape": [2], "data_offsets": [0, 8]}}).encode()
+    tensor = json.dumps({"__metadata__": {"format": "pt"},
+                         "w": {"dtype": "F32", "shape": [2], "data_offsets": [0, 8]}}).encode()
     yield "model.safetensors", struct.pack("<Q", len(tensor)) + tensor + bytes(8)
-    yield "model.gguf", b"GGUF" + struct.pack("<IQQ", 3, 0, 1) + struct.pack("<Q", 7) + b"general" + struct.pack("<IQ", 8, 1) + b"x"
+    yield "model.gguf", b"GGUF" + struct.pack("<IQQ", 3, 0,
+                                              1) + struct.pack("<Q", 7) + b"general" + struct.pack("<IQ", 8, 1) + b"x"
     yield "model.onnx", onnx()
     yield "saved_model.pb", saved_model()[0]
     yield "graph.pb", saved_model()[1]
@@ -262,24 +275,32 @@ def seeds():
     yield "model.h5", hdf5()
     yield "flax.msgpack", flax()
     yield "model.mlmodel", coreml()
-    yield "xgboost.json", b'{"learner":{"attributes":{},"gradient_booster":{"model":{}},"objective":{"name":"x"}},"version":[3,2,0]}'
-    yield "xgboost.ubj", b"{L" + struct.pack(">Q", 7) + b"learner{L" + struct.pack(">Q", 1) + b"aSL" + struct.pack(">Q", 1) + b"b}}"
+    yield "xgboost.json", (b'{"learner":{"attributes":{},"gradient_booster":{"model":{}},"objective":{"name":"x"}},'
+                           b'"version":[3,2,0]}')
+    yield "xgboost.ubj", (b"{L" + struct.pack(">Q", 7) + b"learner{L" + struct.pack(">Q", 1) + b"aSL" +
+                          struct.pack(">Q", 1) + b"b}}")
     yield "xgboost.model", xgboost_binary()
     yield "lightgbm.txt", LIGHTGBM
     yield "program", b"MZqFpD='\n".ljust(512, b"\0") + torch_zip(call)
     yield "config.json", json.dumps({"architectures": ["LlamaForCausalLM"], "_name_or_path": "org/base",
-                                     "auto_map": {"AutoModel": "org/code--modeling.Model"}, "nested": {"trust_remote_code": True},
+                                     "auto_map": {"AutoModel": "org/code--modeling.Model"},
+                                     "nested": {"trust_remote_code": True},
                                      "_target_": "os.system", "number": 1e5, "text": "\ud83d\ude00 \u0000"}).encode()
-    yield "adapter_config.json", json.dumps({"peft_type": "LORA", "base_model_name_or_path": "org/base", "revision": None,
+    yield "adapter_config.json", json.dumps({"peft_type": "LORA", "base_model_name_or_path": "org/base",
+                                             "revision": None,
                                              "auto_mapping": {"parent_library": "mypkg"}}).encode()
     yield "index.json", json.dumps({"weight_map": {"w": "../outside.bin", "v": "/absolute.bin"}}).encode()
     yield "duplicate.json", b'{"a": 1, "a": [NaN, -Infinity, 1e999], "b": "\\ud800"}'
     yield "config.yaml", YAML.encode()
-    yield "tags.yaml", b"%TAG !p! tag:yaml.org,2002:python/\n---\nx: !p!object/apply:os.s%79stem [id]\ny: !new:a.B {k: !ref <x>}\n...\n"
-    yield "MLmodel", b"flavors:\n  python_function:\n    loader_module: a.b\n    code: ../x\n    artifacts: {a: {uri: org/x}}\n"
+    yield "tags.yaml", (b"%TAG !p! tag:yaml.org,2002:python/\n---\nx: !p!object/apply:os.s%79stem [id]\n"
+                         b"y: !new:a.B {k: !ref <x>}\n...\n")
+    yield "MLmodel", (b"flavors:\n  python_function:\n    loader_module: a.b\n    code: ../x\n"
+                      b"    artifacts: {a: {uri: org/x}}\n")
     yield "README.md", b"---\nbase_model:\n- org/base\nprior: org/prior\n---\n# Title\n"
-    yield "config.cfg", b"[nlp]\nx = {\"@callbacks\": \"a.v1\"}\n[components.t]\nsource = \"other\"\nlong = [1,\n    2]\n"
-    yield "chat.jinja", b"{%- raw -%}{{ x.__class__ }}{% endraw %}{# __mro__ #}{% for m in messages %}{{ m['a'] | attr(\"b\") }}{% endfor %}"
+    yield "config.cfg", (b"[nlp]\nx = {\"@callbacks\": \"a.v1\"}\n[components.t]\nsource = \"other\"\n"
+                         b"long = [1,\n    2]\n")
+    yield "chat.jinja", (b"{%- raw -%}{{ x.__class__ }}{% endraw %}{# __mro__ #}{% for m in messages %}"
+                         b"{{ m['a'] | attr(\"b\") }}{% endfor %}")
     yield "policy.json", json.dumps({"version": 1, "mode": "audit", "log_required": True, "rules": [
         {"id": "mine", "effect": "call", "match": ["mypkg.*", "a:b.c"], "args": ["i*"], "origin": ["unpickler"],
          "format": ["pickle"], "path": ["/m/**"], "model": ["hf:org/*"], "revision": "0" * 40, "sha256": "0" * 64,

@@ -11,7 +11,8 @@ from pathlib import Path
 
 
 def stdlib_values():
-    import array, ast, collections, datetime, decimal, difflib, enum, fractions, functools, inspect, ipaddress, itertools
+    import array, ast, collections, datetime, decimal, difflib, enum, fractions, functools, inspect, ipaddress
+    import itertools
     import operator, os, pathlib, random, re, statistics, string, sysconfig, time, types, typing, urllib.parse, uuid
     import email.message, http, io, json, logging, platform, signal, socket, subprocess, tarfile, zipfile, calendar
     import configparser, argparse, csv, dataclasses, numbers, queue, secrets, shlex, ssl, textwrap, tokenize, warnings
@@ -67,10 +68,12 @@ def stdlib_values():
     yield "argparse", argparse.Namespace(a=1)
     yield "array", [array.array(c, [1, 2]) for c in "bBhHiIlLqQfd"]
     yield "array_text", array.array("u", "ab") if sys.version_info < (3, 13) else array.array("w", "ab")
-    yield "ipaddress", [ipaddress.ip_address("1.2.3.4"), ipaddress.ip_address("::1"), ipaddress.ip_network("1.2.3.0/24"),
+    yield "ipaddress", [ipaddress.ip_address("1.2.3.4"), ipaddress.ip_address("::1"),
+                        ipaddress.ip_network("1.2.3.0/24"),
                         ipaddress.ip_network("fe80::/64"), ipaddress.ip_interface("1.2.3.4/24"),
                         ipaddress.ip_interface("::1/64")]
-    yield "paths", [pathlib.Path("/a/b"), pathlib.PurePath("a"), pathlib.PurePosixPath("a"), pathlib.PureWindowsPath("a"),
+    yield "paths", [pathlib.Path("/a/b"), pathlib.PurePath("a"), pathlib.PurePosixPath("a"),
+                    pathlib.PureWindowsPath("a"),
                     pathlib.PosixPath("x")]
     yield "pattern", [re.compile("a+"), re.compile(b"a", re.I | re.S)]
     yield "regex_flag", [re.I, re.I | re.M]
@@ -80,7 +83,8 @@ def stdlib_values():
                       functools.partial(sorted, reverse=True), functools.partial(round, ndigits=2)]
     yield "cmp_functions", [functools.reduce, functools.partial, functools.wraps, functools.total_ordering]
     yield "operator_functions", [operator.add, operator.mul, operator.sub, operator.truediv, operator.lt, operator.eq,
-                                 operator.and_, operator.neg, operator.mod, operator.or_, operator.not_, operator.contains]
+                                 operator.and_, operator.neg, operator.mod, operator.or_, operator.not_,
+                                 operator.contains]
     yield "itemgetter", operator.itemgetter(1)
     yield "math_functions", [math.sqrt, math.log, math.exp, math.sin, math.floor, math.log1p, math.tanh]
     if sys.version_info < (3, 14):
@@ -88,10 +92,12 @@ def stdlib_values():
                             itertools.islice([1], 1), itertools.product([1], [2]), itertools.combinations([1, 2], 1),
                             itertools.permutations([1]), itertools.zip_longest([1], [2])]
     yield "statistics", statistics.NormalDist(0, 1)
-    yield "enums", [http.HTTPStatus.OK, signal.Signals.SIGINT, socket.AddressFamily.AF_INET, socket.SocketKind.SOCK_STREAM,
+    yield "enums", [http.HTTPStatus.OK, signal.Signals.SIGINT, socket.AddressFamily.AF_INET,
+                    socket.SocketKind.SOCK_STREAM,
                     ssl.TLSVersion.TLSv1_2, inspect.Parameter.POSITIONAL_ONLY, signal.Handlers.SIG_DFL]
     yield "calendar", [calendar.Calendar(), calendar.TextCalendar()]
-    yield "urls", [urllib.parse.urlparse("http://a/b"), urllib.parse.urlsplit("http://a/b"), urllib.parse.urldefrag("a#b")]
+    yield "urls", [urllib.parse.urlparse("http://a/b"), urllib.parse.urlsplit("http://a/b"),
+                   urllib.parse.urldefrag("a#b")]
     yield "stat", os.stat("/")
     yield "terminal", os.terminal_size((80, 24))
     yield "uname", [os.uname()]
@@ -149,14 +155,16 @@ def struct_error():
 
 def _plain_exceptions():
     import builtins
-    special = {"UnicodeDecodeError", "UnicodeEncodeError", "UnicodeTranslateError", "BaseExceptionGroup", "ExceptionGroup"}
+    special = {"UnicodeDecodeError", "UnicodeEncodeError", "UnicodeTranslateError", "BaseExceptionGroup",
+               "ExceptionGroup"}
     return sorted(name for name, kind in vars(builtins).items()
                   if isinstance(kind, type) and issubclass(kind, BaseException) and name not in special)
 
 
 def stdlib_asyncio_values():
     import asyncio, concurrent.futures, xml.etree.ElementTree, sqlite3, gettext, mimetypes, sched, string, traceback
-    yield "errors", [asyncio.CancelledError(), asyncio.TimeoutError(), asyncio.InvalidStateError(), asyncio.QueueEmpty(),
+    yield "errors", [asyncio.CancelledError(), asyncio.TimeoutError(), asyncio.InvalidStateError(),
+                     asyncio.QueueEmpty(),
                      concurrent.futures.TimeoutError(), concurrent.futures.CancelledError(),
                      concurrent.futures.BrokenExecutor()]
     yield "element", xml.etree.ElementTree.fromstring("<a><b/></a>")
@@ -206,8 +214,10 @@ def numpy_values():
     yield "ufuncs", [value for value in vars(np).values() if isinstance(value, np.ufunc)]
     yield "functions", [np.mean, np.median, np.sum, np.std, np.var, np.max, np.min, np.array, np.asarray, np.ravel,
                         np.concatenate, np.clip, np.nan_to_num, np.where, np.argmax, np.percentile, np.prod, np.reshape,
-                        np.nanmean, np.squeeze, np.round, np.dot, np.cumsum, np.zeros, np.ones, np.linspace, np.quantile,
-                        np.average, np.unique, np.sort, np.argsort, np.stack, np.hstack, np.vstack, np.transpose, np.diff,
+                        np.nanmean, np.squeeze, np.round, np.dot, np.cumsum, np.zeros, np.ones, np.linspace,
+                        np.quantile,
+                        np.average, np.unique, np.sort, np.argsort, np.stack, np.hstack, np.vstack, np.transpose,
+                        np.diff,
                         np.nansum, np.nanstd, np.nanmax, np.nanmin, np.any, np.all, np.allclose, np.outer, np.trace]
     yield "linalg", [np.linalg.norm, np.linalg.inv, np.linalg.svd, np.linalg.LinAlgError("x")]
     yield "polynomial", [np.polynomial.Polynomial([1, 2]), np.polynomial.Chebyshev([1]), np.poly1d([1, 2])]
@@ -223,40 +233,56 @@ def pandas_values():
     import pandas as pd
     yield "series", pd.Series([1.0, 2.0], name="s")
     yield "frame", pd.DataFrame({"a": [1, 2], "b": ["x", "y"], "c": [1.5, None]})
-    yield "frame_dates", pd.DataFrame({"t": pd.date_range("2020", periods=3), "z": pd.date_range("2020", periods=3, tz="UTC"),
+    yield "frame_dates", pd.DataFrame({"t": pd.date_range("2020", periods=3),
+                                       "z": pd.date_range("2020", periods=3, tz="UTC"),
                                        "p": pd.date_range("2020", periods=3, tz="Europe/Berlin"),
                                        "d": pd.to_timedelta([1, 2, 3], "D")})
     yield "frame_date_index", pd.DataFrame({"a": [1, 2]}, index=pd.date_range("2020", periods=2, freq="h"))
     yield "frame_categorical", pd.DataFrame({"c": pd.Categorical(["a", "b"], ordered=True)})
-    yield "frame_extension", pd.DataFrame({"i": pd.array([1, None], dtype="Int64"), "b": pd.array([True, None], dtype="boolean"),
-                                           "s": pd.array(["a", None], dtype="string"), "f": pd.array([1.0, None], dtype="Float64"),
+    yield "frame_extension", pd.DataFrame({"i": pd.array([1, None], dtype="Int64"),
+                                           "b": pd.array([True, None], dtype="boolean"),
+                                           "s": pd.array(["a", None], dtype="string"),
+                                           "f": pd.array([1.0, None], dtype="Float64"),
                                            "u": pd.array([1, 2], dtype="UInt8")})
     yield "frame_string_python", pd.DataFrame({"s": pd.array(["a", None], dtype=pd.StringDtype("python"))})
     yield "frame_period", pd.DataFrame({"p": pd.period_range("2020", periods=2, freq="M")})
     yield "frame_interval", pd.DataFrame({"i": pd.interval_range(0, 2)})
-    yield "frame_multi", pd.DataFrame({"a": [1, 2]}, index=pd.MultiIndex.from_tuples([(1, "a"), (2, "b")], names=["x", "y"]))
+    yield "frame_multi", pd.DataFrame({"a": [1, 2]},
+                                      index=pd.MultiIndex.from_tuples([(1, "a"), (2, "b")], names=["x", "y"]))
     yield "frame_multi_columns", pd.DataFrame([[1, 2]], columns=pd.MultiIndex.from_product([["a"], ["b", "c"]]))
     yield "frame_sparse", pd.DataFrame({"s": pd.arrays.SparseArray([0, 0, 1])})
     yield "frame_objects", pd.DataFrame({"o": [[1], {2: 3}]})
     yield "frame_empty", pd.DataFrame()
     yield "frame_attrs", _with_attrs(pd.DataFrame({"a": [1]}))
-    yield "indexes", [pd.Index([1, 2]), pd.Index(["a"]), pd.RangeIndex(3), pd.CategoricalIndex(["a"]), pd.IntervalIndex.from_breaks([0, 1]),
-                      pd.DatetimeIndex(["2020"]), pd.TimedeltaIndex([1]), pd.PeriodIndex(["2020"], freq="Y"), pd.Index([1.5]),
+    yield "indexes", [pd.Index([1, 2]), pd.Index(["a"]), pd.RangeIndex(3), pd.CategoricalIndex(["a"]),
+                      pd.IntervalIndex.from_breaks([0, 1]),
+                      pd.DatetimeIndex(["2020"]), pd.TimedeltaIndex([1]), pd.PeriodIndex(["2020"], freq="Y"),
+                      pd.Index([1.5]),
                       pd.Index([True]), pd.MultiIndex.from_tuples([(1, 2)])]
-    yield "scalars", [pd.Timestamp("2020"), pd.Timestamp("2020", tz="UTC"), pd.Timestamp("2020", tz="Europe/Berlin"), pd.Timedelta(1), pd.NaT, pd.NA,
+    yield "scalars", [pd.Timestamp("2020"), pd.Timestamp("2020", tz="UTC"), pd.Timestamp("2020", tz="Europe/Berlin"),
+                      pd.Timedelta(1), pd.NaT, pd.NA,
                       pd.Period("2020", "D"), pd.Interval(0, 1)]
     offsets = pd.offsets
-    yield "offsets", [offsets.Day(1), offsets.Hour(2), offsets.MonthEnd(), offsets.MonthBegin(), offsets.BDay(), offsets.Week(weekday=1),
-                      offsets.QuarterEnd(), offsets.YearEnd(), offsets.BusinessHour(), offsets.CustomBusinessDay(), offsets.Minute(),
-                      offsets.Second(), offsets.Milli(), offsets.Micro(), offsets.Nano(), offsets.YearBegin(), offsets.BMonthEnd(),
-                      offsets.BMonthBegin(), offsets.QuarterBegin(), offsets.SemiMonthEnd(), offsets.WeekOfMonth(), offsets.Easter(),
-                      offsets.DateOffset(months=1), offsets.LastWeekOfMonth(), offsets.FY5253(startingMonth=1, weekday=1), offsets.BYearEnd(),
+    yield "offsets", [offsets.Day(1), offsets.Hour(2), offsets.MonthEnd(), offsets.MonthBegin(), offsets.BDay(),
+                      offsets.Week(weekday=1),
+                      offsets.QuarterEnd(), offsets.YearEnd(), offsets.BusinessHour(), offsets.CustomBusinessDay(),
+                      offsets.Minute(),
+                      offsets.Second(), offsets.Milli(), offsets.Micro(), offsets.Nano(), offsets.YearBegin(),
+                      offsets.BMonthEnd(),
+                      offsets.BMonthBegin(), offsets.QuarterBegin(), offsets.SemiMonthEnd(), offsets.WeekOfMonth(),
+                      offsets.Easter(),
+                      offsets.DateOffset(months=1), offsets.LastWeekOfMonth(),
+                      offsets.FY5253(startingMonth=1, weekday=1), offsets.BYearEnd(),
                       offsets.BQuarterEnd(), offsets.SemiMonthBegin(), offsets.BQuarterBegin(), offsets.BYearBegin(),
-                      offsets.CustomBusinessHour(), offsets.CustomBusinessMonthEnd(), offsets.CustomBusinessMonthBegin(),
+                      offsets.CustomBusinessHour(), offsets.CustomBusinessMonthEnd(),
+                      offsets.CustomBusinessMonthBegin(),
                       offsets.FY5253Quarter(startingMonth=1, weekday=1)]
-    yield "dtypes", [pd.CategoricalDtype(["a"]), pd.DatetimeTZDtype(tz="UTC"), pd.Int64Dtype(), pd.StringDtype("python"), pd.BooleanDtype(),
-                     pd.IntervalDtype("int64"), pd.PeriodDtype("D"), pd.SparseDtype("f8"), pd.Float32Dtype(), pd.Int8Dtype(),
-                     pd.Int16Dtype(), pd.Int32Dtype(), pd.UInt16Dtype(), pd.UInt32Dtype(), pd.UInt64Dtype(), pd.UInt8Dtype(), pd.Float64Dtype()]
+    yield "dtypes", [pd.CategoricalDtype(["a"]), pd.DatetimeTZDtype(tz="UTC"), pd.Int64Dtype(),
+                     pd.StringDtype("python"), pd.BooleanDtype(),
+                     pd.IntervalDtype("int64"), pd.PeriodDtype("D"), pd.SparseDtype("f8"), pd.Float32Dtype(),
+                     pd.Int8Dtype(),
+                     pd.Int16Dtype(), pd.Int32Dtype(), pd.UInt16Dtype(), pd.UInt32Dtype(), pd.UInt64Dtype(),
+                     pd.UInt8Dtype(), pd.Float64Dtype()]
     yield "functions", [pd.isna, pd.to_datetime, pd.to_numeric, pd.concat, pd.DataFrame, pd.Series, pd.cut]
     yield "grouper", pd.Grouper(key="a")
     yield "errors", [pd.errors.ParserError("x"), pd.errors.EmptyDataError("x"), pd.errors.MergeError("x")]
@@ -276,17 +302,21 @@ def scipy_values():
     eye = np.eye(3)
     for name in ("csr", "csc", "coo", "bsr", "dia", "dok", "lil"):
         yield name, [getattr(sp, name + "_matrix")(eye), getattr(sp, name + "_array")(eye)]
-    yield "frozen", [scipy.stats.norm(0, 1), scipy.stats.uniform(), scipy.stats.randint(1, 5), scipy.stats.loguniform(1, 2),
+    yield "frozen", [scipy.stats.norm(0, 1), scipy.stats.uniform(), scipy.stats.randint(1, 5),
+                     scipy.stats.loguniform(1, 2),
                      scipy.stats.expon(), scipy.stats.poisson(1), scipy.stats.beta(1, 2), scipy.stats.gamma(1),
                      scipy.stats.multivariate_normal([0.0], [[1.0]])]
     yield "distributions", [scipy.stats.norm, scipy.stats.uniform, scipy.stats.poisson]
     yield "results", [scipy.stats.ttest_ind([1, 2, 3], [2, 3, 5]), scipy.optimize.minimize(lambda x: x[0] ** 2, [1.0]),
                       scipy.stats.linregress([1, 2, 3], [2, 4, 7]), scipy.stats.pearsonr([1, 2, 3], [2, 4, 7])]
-    yield "interpolators", [scipy.interpolate.interp1d([1, 2, 3], [1, 2, 3]), scipy.interpolate.CubicSpline([1, 2, 3], [1, 2, 3]),
-                            scipy.interpolate.PchipInterpolator([1, 2, 3], [1, 2, 3]), scipy.interpolate.BSpline([0, 1, 2, 3], [1, 2], 1),
+    yield "interpolators", [scipy.interpolate.interp1d([1, 2, 3], [1, 2, 3]),
+                            scipy.interpolate.CubicSpline([1, 2, 3], [1, 2, 3]),
+                            scipy.interpolate.PchipInterpolator([1, 2, 3], [1, 2, 3]),
+                            scipy.interpolate.BSpline([0, 1, 2, 3], [1, 2], 1),
                             scipy.interpolate.RegularGridInterpolator(([0, 1],), [1.0, 2.0]),
                             scipy.interpolate.UnivariateSpline([1, 2, 3, 4, 5], [1, 2, 3, 4, 5])]
-    yield "spatial", [scipy.spatial.cKDTree(eye), scipy.spatial.KDTree(eye), scipy.spatial.transform.Rotation.identity()]
+    yield "spatial", [scipy.spatial.cKDTree(eye), scipy.spatial.KDTree(eye),
+                      scipy.spatial.transform.Rotation.identity()]
     yield "functions", [scipy.special.expit, scipy.special.logit, scipy.special.logsumexp, scipy.special.softmax,
                         scipy.stats.zscore, scipy.spatial.distance.cosine, scipy.spatial.distance.cdist]
 
@@ -301,24 +331,30 @@ def sklearn_values():
     from sklearn.compose import make_column_transformer, make_column_selector, TransformedTargetRegressor
     from sklearn.preprocessing import FunctionTransformer, StandardScaler, OneHotEncoder
     from sklearn.linear_model import LogisticRegression, LinearRegression
-    from sklearn.model_selection import GridSearchCV, RandomizedSearchCV, KFold, StratifiedKFold, ShuffleSplit, TimeSeriesSplit
+    from sklearn.model_selection import (GridSearchCV, RandomizedSearchCV, KFold, StratifiedKFold, ShuffleSplit,
+                                         TimeSeriesSplit)
     from sklearn import metrics, model_selection
     warnings.simplefilter("ignore")
     rng = np.random.RandomState(0)
     x, y = np.abs(rng.randn(60, 4)), np.tile([0, 1], 30)
     yield "pipeline", make_pipeline(FunctionTransformer(np.log1p), StandardScaler(), LogisticRegression()).fit(x, y)
-    yield "pipeline_partial", make_pipeline(FunctionTransformer(functools.partial(np.clip, a_min=0, a_max=1)), StandardScaler()).fit(x)
+    yield "pipeline_partial", make_pipeline(FunctionTransformer(functools.partial(np.clip, a_min=0, a_max=1)),
+                                            StandardScaler()).fit(x)
     yield "union", make_union(StandardScaler(), FunctionTransformer(np.sqrt)).fit(x)
     yield "columns", make_column_transformer((StandardScaler(), [0, 1]), (OneHotEncoder(), [2])).fit(np.round(x))
     yield "selector", make_column_selector("a.*", dtype_include=np.number)
     yield "target", TransformedTargetRegressor(LinearRegression(), func=np.log1p, inverse_func=np.expm1).fit(x, y)
     yield "grid", GridSearchCV(LogisticRegression(), {"C": [1, 2]}, cv=KFold(2), scoring="f1").fit(x, y)
-    yield "scorers", [metrics.make_scorer(metrics.f1_score), metrics.get_scorer("roc_auc"), metrics.make_scorer(metrics.log_loss, response_method="predict_proba")]
-    yield "metrics", [getattr(metrics, name) for name in metrics.__all__ if callable(getattr(metrics, name)) and not name.endswith("Display")]
-    yield "splitters", [getattr(model_selection, n)() for n in ("KFold", "StratifiedKFold", "ShuffleSplit", "TimeSeriesSplit", "GroupKFold", "LeaveOneOut",
+    yield "scorers", [metrics.make_scorer(metrics.f1_score), metrics.get_scorer("roc_auc"),
+                      metrics.make_scorer(metrics.log_loss, response_method="predict_proba")]
+    yield "metrics", [getattr(metrics, name) for name in metrics.__all__ if callable(getattr(metrics, name))
+                      and not name.endswith("Display")]
+    yield "splitters", [getattr(model_selection, n)() for n in ("KFold", "StratifiedKFold", "ShuffleSplit",
+                                                                "TimeSeriesSplit", "GroupKFold", "LeaveOneOut",
                         "RepeatedKFold", "RepeatedStratifiedKFold", "StratifiedShuffleSplit", "GroupShuffleSplit")]
     yield "errors", [sklearn.exceptions.NotFittedError("x"), sklearn.exceptions.ConvergenceWarning("x"),
-                     sklearn.exceptions.InconsistentVersionWarning(estimator_name="a", current_sklearn_version="1", original_sklearn_version="2")]
+                     sklearn.exceptions.InconsistentVersionWarning(estimator_name="a", current_sklearn_version="1",
+                                                                   original_sklearn_version="2")]
     from sklearn.datasets import load_iris
     yield "bunch", load_iris()
     for name, kind in all_estimators():
@@ -340,8 +376,10 @@ def _text_pipelines():
     from sklearn.feature_extraction.text import CountVectorizer, HashingVectorizer, TfidfVectorizer, TfidfTransformer
     from sklearn.feature_extraction import DictVectorizer, FeatureHasher
     words = ["a b c aa bb", "b c d cc dd"]
-    return [CountVectorizer().fit(words), TfidfVectorizer(stop_words="english").fit(words), HashingVectorizer().fit(words),
-            DictVectorizer().fit([{"a": 1}]), FeatureHasher(), TfidfVectorizer(tokenizer=str.split, preprocessor=str.lower).fit(words)]
+    return [CountVectorizer().fit(words), TfidfVectorizer(stop_words="english").fit(words),
+            HashingVectorizer().fit(words),
+            DictVectorizer().fit([{"a": 1}]), FeatureHasher(),
+            TfidfVectorizer(tokenizer=str.split, preprocessor=str.lower).fit(words)]
 
 
 def _estimator(kind, name):
@@ -365,8 +403,10 @@ def joblib_values():
     from sklearn.linear_model import LogisticRegression
     from sklearn.neighbors import KNeighborsClassifier
     x, y = np.eye(6), [0, 1] * 3
-    kept = {"array": np.arange(5.0), "fortran": np.asfortranarray(np.eye(3)), "object": np.array([1, "a"], dtype=object),
-            "model": LogisticRegression().fit(x, y), "neighbours": KNeighborsClassifier(1).fit(x, y), "many": [np.eye(2), {"a": np.zeros(3)}],
+    kept = {"array": np.arange(5.0), "fortran": np.asfortranarray(np.eye(3)),
+            "object": np.array([1, "a"], dtype=object),
+            "model": LogisticRegression().fit(x, y), "neighbours": KNeighborsClassifier(1).fit(x, y),
+            "many": [np.eye(2), {"a": np.zeros(3)}],
             "structured": np.zeros(2, dtype=[("a", "i4"), ("b", "U3")]), "plain": {"a": 1}}
     for name, value in kept.items():
         for compress in (0, ("zlib", 3), ("gzip", 3)):
@@ -381,14 +421,16 @@ def torch_values():
     import torch.nn.utils.prune
     from torch import nn, optim
     torch.manual_seed(0)
-    kinds = [torch.float32, torch.float64, torch.float16, torch.bfloat16, torch.int8, torch.int16, torch.int32, torch.int64,
+    kinds = [torch.float32, torch.float64, torch.float16, torch.bfloat16, torch.int8, torch.int16, torch.int32,
+             torch.int64,
              torch.uint8, torch.bool, torch.complex64, torch.complex128]
     yield "tensors", [torch.zeros(2, dtype=kind) for kind in kinds]
     yield "tensor_grad", torch.zeros(2, requires_grad=True)
     yield "tensor_float8", [torch.zeros(2).to(torch.float8_e4m3fn), torch.zeros(2).to(torch.float8_e5m2)]
     yield "tensor_sparse", [torch.eye(2).to_sparse(), torch.eye(2).to_sparse_csr()]
     yield "tensor_quantized", torch.quantize_per_tensor(torch.zeros(2), 0.1, 0, torch.qint8)
-    yield "tensor_quantized_channel", torch.quantize_per_channel(torch.zeros(2, 2), torch.ones(2), torch.zeros(2), 0, torch.quint8)
+    yield "tensor_quantized_channel", torch.quantize_per_channel(torch.zeros(2, 2), torch.ones(2), torch.zeros(2), 0,
+                                                                 torch.quint8)
     yield "tensor_meta", torch.zeros(2, device="meta")
     yield "tensor_nested", torch.nested.nested_tensor([torch.zeros(2), torch.zeros(3)])
     yield "tensor_conj", torch.zeros(2, dtype=torch.complex64).conj()
@@ -396,13 +438,16 @@ def torch_values():
     yield "parameter_state", _parameter_with_state(nn, torch)
     yield "storage", [torch.zeros(2).storage(), torch.zeros(2).untyped_storage()]
     yield "dtypes", [value for value in vars(torch).values() if isinstance(value, torch.dtype)]
-    yield "small", [torch.device("cpu"), torch.device("cuda:0"), torch.Size([1, 2]), torch.strided, torch.contiguous_format,
+    yield "small", [torch.device("cpu"), torch.device("cuda:0"), torch.Size([1, 2]), torch.strided,
+                    torch.contiguous_format,
                     torch.channels_last, torch.sparse_coo, torch.finfo(torch.float32).dtype, torch.per_tensor_affine]
     yield "version", torch.torch_version.TorchVersion("2.0")
     yield "rng_state", [torch.get_rng_state()]
     yield "distributions", [torch.distributions.Normal(0.0, 1.0), torch.distributions.Categorical(torch.ones(3))]
-    yield "functions", [torch.relu, torch.tanh, torch.sigmoid, nn.functional.relu, nn.functional.gelu, nn.functional.softmax,
-                        nn.functional.silu, torch.nn.init.xavier_uniform_, torch.nn.functional.cross_entropy, torch.softmax, torch.sum, torch.add]
+    yield "functions", [torch.relu, torch.tanh, torch.sigmoid, nn.functional.relu, nn.functional.gelu,
+                        nn.functional.softmax,
+                        nn.functional.silu, torch.nn.init.xavier_uniform_, torch.nn.functional.cross_entropy,
+                        torch.softmax, torch.sum, torch.add]
     for name, kind in sorted(vars(nn).items()):
         if isinstance(kind, type) and issubclass(kind, nn.Module):
             made = _module(nn, kind)
@@ -423,15 +468,20 @@ def torch_values():
     step = optim.SGD(nn.Linear(2, 2).parameters(), lr=0.1)
     schedules = optim.lr_scheduler
     yield "schedulers", [schedules.StepLR(step, 1).state_dict(), schedules.CosineAnnealingLR(step, 2).state_dict(),
-                         schedules.OneCycleLR(optim.SGD(nn.Linear(2, 2).parameters(), lr=0.1, momentum=0.9), 0.1, 10).state_dict(),
-                         schedules.ReduceLROnPlateau(step).state_dict(), schedules.LambdaLR(step, _own_lambda).state_dict()]
-    yield "scheduler_objects", [schedules.StepLR(step, 1), schedules.CosineAnnealingLR(step, 2), schedules.ReduceLROnPlateau(step),
-                                schedules.ExponentialLR(step, 0.5), schedules.MultiStepLR(step, [1]), schedules.LinearLR(step)]
+                         schedules.OneCycleLR(optim.SGD(nn.Linear(2, 2).parameters(), lr=0.1, momentum=0.9), 0.1,
+                                              10).state_dict(),
+                         schedules.ReduceLROnPlateau(step).state_dict(),
+                         schedules.LambdaLR(step, _own_lambda).state_dict()]
+    yield "scheduler_objects", [schedules.StepLR(step, 1), schedules.CosineAnnealingLR(step, 2),
+                                schedules.ReduceLROnPlateau(step),
+                                schedules.ExponentialLR(step, 0.5), schedules.MultiStepLR(step, [1]),
+                                schedules.LinearLR(step)]
     data = torch.utils.data
     yield "datasets", [data.TensorDataset(torch.zeros(2)), data.Subset(data.TensorDataset(torch.zeros(2)), [0]),
                        data.ConcatDataset([data.TensorDataset(torch.zeros(2))])]
     yield "data_loader", data.DataLoader(data.TensorDataset(torch.zeros(2)))
-    yield "samplers", [data.SequentialSampler([1]), data.RandomSampler([1]), data.BatchSampler(data.SequentialSampler([1]), 1, False)]
+    yield "samplers", [data.SequentialSampler([1]), data.RandomSampler([1]),
+                       data.BatchSampler(data.SequentialSampler([1]), 1, False)]
     pruned = nn.Linear(2, 2)
     torch.nn.utils.prune.l1_unstructured(pruned, "weight", 0.5)
     yield "pruned", pruned
@@ -444,7 +494,8 @@ def _torch_protocol2_values():
     """What the C++ side refuses to pickle below protocol 2 by ending the process."""
     import torch
     from torch import nn
-    yield "quantized_module", torch.ao.quantization.quantize_dynamic(nn.Sequential(nn.Linear(2, 2)), {nn.Linear}, dtype=torch.qint8)
+    yield "quantized_module", torch.ao.quantization.quantize_dynamic(nn.Sequential(nn.Linear(2, 2)), {nn.Linear},
+                                                                     dtype=torch.qint8)
 
 
 def _own_lambda(epoch):
@@ -494,29 +545,39 @@ def transformers_values():
     from transformers import trainer_utils, training_args
     folder = tempfile.mkdtemp()
     yield "training_args", transformers.TrainingArguments(folder, report_to=[])
-    yield "training_args_rich", transformers.TrainingArguments(folder, report_to=[], fsdp="", optim="adafactor", lr_scheduler_type="cosine", warmup_steps=5,
-                                                               eval_strategy="epoch", save_strategy="epoch", logging_strategy="steps", use_cpu=True)
-    yield "seq2seq_args", transformers.Seq2SeqTrainingArguments(folder, report_to=[], generation_config=transformers.GenerationConfig())
+    yield "training_args_rich", transformers.TrainingArguments(folder, report_to=[], fsdp="", optim="adafactor",
+                                                               lr_scheduler_type="cosine", warmup_steps=5,
+                                                               eval_strategy="epoch", save_strategy="epoch",
+                                                               logging_strategy="steps", use_cpu=True)
+    yield "seq2seq_args", transformers.Seq2SeqTrainingArguments(folder, report_to=[],
+                                                                generation_config=transformers.GenerationConfig())
     import enum
     for module in (trainer_utils, training_args, transformers.tokenization_utils_base, transformers.utils.generic):
         yield "enums_" + module.__name__.rsplit(".", 1)[1], [list(kind)[0] for kind in vars(module).values()
-                                                              if isinstance(kind, type) and issubclass(kind, enum.Enum) and len(list(kind))]
-    for name in ("BertConfig", "GPT2Config", "LlamaConfig", "T5Config", "ViTConfig", "RobertaConfig", "DistilBertConfig", "GenerationConfig", "WhisperConfig"):
+                                                              if isinstance(kind, type) and issubclass(kind, enum.Enum)
+                                                             and len(list(kind))]
+    for name in ("BertConfig", "GPT2Config", "LlamaConfig", "T5Config", "ViTConfig", "RobertaConfig",
+                 "DistilBertConfig", "GenerationConfig", "WhisperConfig"):
         yield name, getattr(transformers, name)()
-    yield "bert", transformers.BertModel(transformers.BertConfig(hidden_size=8, num_hidden_layers=1, num_attention_heads=2, intermediate_size=8, vocab_size=10))
-    yield "llama", transformers.LlamaForCausalLM(transformers.LlamaConfig(hidden_size=8, num_hidden_layers=1, num_attention_heads=2, num_key_value_heads=2,
+    yield "bert", transformers.BertModel(transformers.BertConfig(hidden_size=8, num_hidden_layers=1,
+                                                                 num_attention_heads=2, intermediate_size=8,
+                                                                 vocab_size=10))
+    yield "llama", transformers.LlamaForCausalLM(transformers.LlamaConfig(hidden_size=8, num_hidden_layers=1,
+                                                                          num_attention_heads=2, num_key_value_heads=2,
                                                                           intermediate_size=8, vocab_size=10))
     yield "batch_encoding", transformers.BatchEncoding({"input_ids": [1]})
     yield "batch_feature", transformers.BatchFeature({"a": [1]})
     yield "trainer_state", transformers.TrainerState()
-    yield "outputs", [transformers.modeling_outputs.BaseModelOutput(last_hidden_state=None), trainer_utils.EvalPrediction([1], [2]), trainer_utils.PredictionOutput([1], [2], {})]
+    yield "outputs", [transformers.modeling_outputs.BaseModelOutput(last_hidden_state=None),
+                      trainer_utils.EvalPrediction([1], [2]), trainer_utils.PredictionOutput([1], [2], {})]
     import tokenizers
     from tokenizers import models, pre_tokenizers, AddedToken, normalizers, decoders, processors, trainers
     plain = tokenizers.Tokenizer(models.WordLevel({"a": 0, "[UNK]": 1}, unk_token="[UNK]"))
     plain.pre_tokenizer = pre_tokenizers.Whitespace()
     yield "tokenizer", plain
     yield "added_token", AddedToken("x")
-    yield "tokenizer_parts", [pre_tokenizers.Whitespace(), normalizers.Lowercase(), decoders.WordPiece(), processors.ByteLevel()]
+    yield "tokenizer_parts", [pre_tokenizers.Whitespace(), normalizers.Lowercase(), decoders.WordPiece(),
+                              processors.ByteLevel()]
     yield "fast_tokenizer", transformers.PreTrainedTokenizerFast(tokenizer_object=plain, unk_token="[UNK]")
     yield "encoding", plain.encode("a")
 
@@ -524,7 +585,8 @@ def transformers_values():
 def peft_values():
     import peft
     import transformers
-    model = transformers.LlamaForCausalLM(transformers.LlamaConfig(hidden_size=8, num_hidden_layers=1, num_attention_heads=2, num_key_value_heads=2,
+    model = transformers.LlamaForCausalLM(transformers.LlamaConfig(hidden_size=8, num_hidden_layers=1,
+                                                                   num_attention_heads=2, num_key_value_heads=2,
                                                                    intermediate_size=8, vocab_size=10))
     yield "config", peft.LoraConfig(r=2, task_type="CAUSAL_LM", target_modules=["q_proj"])
     yield "configs", [peft.PromptTuningConfig(), peft.PrefixTuningConfig(), peft.IA3Config()]
@@ -535,7 +597,8 @@ def accelerate_values():
     import accelerate
     from accelerate.utils import dataclasses as kinds
     import enum
-    yield "enums", [list(kind)[0] for kind in vars(kinds).values() if isinstance(kind, type) and issubclass(kind, enum.Enum) and len(list(kind))]
+    yield "enums", [list(kind)[0] for kind in vars(kinds).values() if isinstance(kind, type)
+                    and issubclass(kind, enum.Enum) and len(list(kind))]
     yield "state", accelerate.PartialState(cpu=True)
 
 
@@ -544,7 +607,8 @@ def sections():
             if name.endswith("_values") and name[0] != "_"}
 
 
-# One protocol of each kind: text and Python 2 names, Python 2 names, attributes by getattr, dotted names. The rest name the same.
+# One protocol of each kind: text and Python 2 names, Python 2 names, attributes by getattr, dotted names. The rest name
+# the same.
 FORMS = (0, 2, 3, 4)
 
 
@@ -564,7 +628,8 @@ def write(folder, wanted, protocols):
                     try:
                         content = pickle.dumps(value, protocol)
                     except Exception as error:
-                        print(f"# {section}.{name} protocol {protocol}: {type(error).__name__}: {error}"[:160], file=sys.stderr)
+                        print(f"# {section}.{name} protocol {protocol}: {type(error).__name__}: {error}"[:160],
+                              file=sys.stderr)
                         failed += 1
                         continue
                     (folder / f"{section}.{name}.p{protocol}.pkl").write_bytes(content)
@@ -575,10 +640,12 @@ def write(folder, wanted, protocols):
 
 
 def load(folder):
-    """From the file and from bytes. What fails by itself (an optional library, a value that cannot be read back) is no matter here."""
+    """From the file and from bytes. What fails by itself (an optional library, a value that cannot be read back) is no
+    matter here."""
     loaded = 0
     for path in sorted(folder.glob("*.pkl")):
-        for how, read in (("file", lambda: pickle.load(path.open("rb"))), ("bytes", lambda: pickle.loads(path.read_bytes()))):
+        for how, read in (("file", lambda: pickle.load(path.open("rb"))),
+                          ("bytes", lambda: pickle.loads(path.read_bytes()))):
             try:
                 read()
                 loaded += 1

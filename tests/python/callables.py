@@ -1,5 +1,5 @@
-"""Prints every callable that packages offer, as a pickle can name it: a line "module TAB qualified name", with all that hangs on
-classes. Importing everything is somebody's code: what it would do besides is refused.
+"""Prints every callable that packages offer, as a pickle can name it: a line "module TAB qualified name", with all that
+hangs on classes. Importing everything is somebody's code: what it would do besides is refused.
 
     callables.py stdlib|PACKAGE...
 """
@@ -20,7 +20,8 @@ LEFT_OUT = {
     "torch.utils.benchmark.examples", "torch.testing._internal", "torch.distributed.elastic.rendezvous.etcd_server",
     "numpy.f2py.tests", "numpy.distutils",
 }
-REFUSED = ("os.system", "os.exec", "os.posix_spawn", "os.fork", "os.forkpty", "subprocess.Popen", "pty.spawn", "socket.connect",
+REFUSED = ("os.system", "os.exec", "os.posix_spawn", "os.fork", "os.forkpty", "subprocess.Popen", "pty.spawn",
+           "socket.connect",
            "socket.bind", "shutil.", "webbrowser.open", "os.kill")
 HERE = os.getcwd()  # a folder for the purpose, which is TMPDIR as well
 
@@ -32,7 +33,8 @@ def refuse(event, arguments):
 
 
 def left_out(name):
-    return name.endswith("__main__") or ".tests" in name or any(name == out or name.startswith(out + ".") for out in LEFT_OUT)
+    return name.endswith("__main__") or ".tests" in name or any(name == out or name.startswith(out + ".")
+                                                                for out in LEFT_OUT)
 
 
 def modules_of(package):

@@ -43,7 +43,8 @@ class Judged:
 def judge(path, *bodies):
     """What is told of a pickle of these opcodes, each effect with its decision."""
     path.write_bytes(b"\x80\x04" + b"".join(bodies) + b"N.")
-    out = subprocess.run([DUMP, "-j", path], stdout=subprocess.PIPE, check=True).stdout.decode("utf-8", "surrogateescape")
+    out = subprocess.run([DUMP, "-j", path], stdout=subprocess.PIPE,
+                         check=True).stdout.decode("utf-8", "surrogateescape")
     *effects, end = out.splitlines()
     assert end.startswith("done\t"), end
     fields = [line.split("\t") for line in effects]

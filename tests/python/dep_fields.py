@@ -1,10 +1,10 @@
-"""Every field by which a model makes a library load, import, call, read or render something: a fixture that abuses it and a
-benign twin for each row of dep_fields.tsv.
+"""Every field by which a model makes a library load, import, call, read or render something: a fixture that abuses it
+and a benign twin for each row of dep_fields.tsv.
 
     dep_fields.py --table      the rows and what guard makes of them, as a Markdown table
 
-What a file merely declares is recorded (an edge) or warned of, and judged when it happens; what is harmful in itself is denied.
-Payloads touch a marker file. Files are only scanned, but for those of LIVE, which a program really loads."""
+What a file merely declares is recorded (an edge) or warned of, and judged when it happens; what is harmful in itself is
+denied. Payloads touch a marker file. Files are only scanned, but for those of LIVE, which a program really loads."""
 import argparse
 import csv
 import json
@@ -65,7 +65,8 @@ UNLISTED = ("warn", "unlisted-declared")
 
 # --- transformers and peft
 
-LLAMA = {"architectures": ["LlamaForCausalLM"], "model_type": "llama", "torch_dtype": "bfloat16", "_name_or_path": "org/was"}
+LLAMA = {"architectures": ["LlamaForCausalLM"], "model_type": "llama", "torch_dtype": "bfloat16",
+         "_name_or_path": "org/was"}
 
 
 def config(**more):
@@ -83,22 +84,26 @@ case("custom-pipelines", WARN_CODE, "config.json",
 for id in "peft-probe", "peft-base":
     case(id, ("edge", "org/base"), "adapter_config.json", {"base_model_name_or_path": "org/base", "peft_type": "LORA"},
          {"base_model_name_or_path": None, "peft_type": "LORA", "megatron_core": "megatron.core"})
-case("attn-kernel", WARN_CODE, "config.json", config(attn_implementation="org/kernel@v1:fn"), config(attn_implementation="sdpa"))
+case("attn-kernel", WARN_CODE, "config.json", config(attn_implementation="org/kernel@v1:fn"),
+     config(attn_implementation="sdpa"))
 case("attn-kernel", ("edge", "org/kernel"), "config.json", config(attn_implementation={"text_config": "org/kernel"}),
      config(_attn_implementation="eager"))
-case("attn-internal", ("deny", "config-attn-internal"), "config.json", config(_attn_implementation_internal="org/kernel"),
+case("attn-internal", ("deny", "config-attn-internal"), "config.json",
+     config(_attn_implementation_internal="org/kernel"),
      config(_attn_implementation_internal=None))
 case("attn-internal", ("deny", "config-attn-internal"), "config.json",
      config(text_config={"_experts_implementation_internal": "org/k"}), config(_attn_implementation_autoset=True))
 case("attn-internal", ("deny", "config-attn-internal"), "config.json",
-     json.dumps(config(_attn_implementation_internal="org/kernel")).encode("utf-16"), json.dumps(LLAMA).encode("utf-16"))
+     json.dumps(config(_attn_implementation_internal="org/kernel")).encode("utf-16"),
+     json.dumps(LLAMA).encode("utf-16"))
 case("trust", ("deny", "config-trust-remote-code"), "config.json", config(x={"trust_remote_code": True}),
      config(trust_remote_code=False))
 case("configuration-files", DENY_OUTSIDE, "config.json", config(configuration_files=["config.json", "../../evil.json"]),
      config(configuration_files=["config.4.0.0.json"]))
 case("commit-hash", ("warn", "own-revision"), "config.json", config(_commit_hash=COMMIT), config(_commit_hash=None))
 case("dtype", ("deny", "hidden-dependency"), "config.json", config(dtype="load"), config(dtype="float8_e4m3fn"))
-case("dtype", ("deny", "hidden-dependency"), "config.json", config(torch_dtype="torch.load"), config(torch_dtype="auto"))
+case("dtype", ("deny", "hidden-dependency"), "config.json", config(torch_dtype="torch.load"),
+     config(torch_dtype="auto"))
 case("backbone", ("edge", "org/backbone"), "config.json", config(backbone="org/backbone"), config(backbone="resnet50"))
 case("timm-backbone", ("edge", "hf-hub:org/other"), "config.json", config(architecture="hf-hub:org/other@v1"),
      config(architecture="resnet50"))
@@ -113,19 +118,23 @@ case("audio-tokenizer", ("deny", "hidden-dependency"), "audio_tokenizer_config.j
 SHARDS = {"a": "model-00001-of-00002.safetensors", "b": "model-00002-of-00002.safetensors"}
 for name, shard, want in (("model.safetensors.index.json", "/etc/shadow.safetensors", DENY_OUTSIDE),
                           ("pytorch_model.bin.index.json", "sub/../../other/model.bin", DENY_OUTSIDE),
-                          ("diffusion_pytorch_model.safetensors.index.json", "payload.pkl", ("warn", "declared-odd-file"))):
+                          ("diffusion_pytorch_model.safetensors.index.json", "payload.pkl",
+                           ("warn", "declared-odd-file"))):
     case("weight-map", want, name, {"metadata": {}, "weight_map": {**SHARDS, "c": shard}}, {"weight_map": SHARDS})
 case("weights-name", DENY_OUTSIDE, "config.json", config(transformers_weights="../w.safetensors"),
      config(transformers_weights="w.safetensors"))
-case("rag", ("edge", "org/wiki"), "config.json", config(dataset="org/wiki", dataset_revision="main"), config(model_type="rag"))
-case("rag", ("edge", "https://example.org/index/"), "config.json", config(index_path="https://example.org/index/"), LLAMA)
+case("rag", ("edge", "org/wiki"), "config.json", config(dataset="org/wiki", dataset_revision="main"),
+     config(model_type="rag"))
+case("rag", ("edge", "https://example.org/index/"), "config.json", config(index_path="https://example.org/index/"),
+     LLAMA)
 case("rag", DENY_OUTSIDE, "config.json", config(passages_path="../../passages"), config(passages_path=None))
 case("bark", ("edge", "org/voices"), "speaker_embeddings_path.json", {"repo_or_path": "org/voices"}, {})
 case("bark", DENY_OUTSIDE, "speaker_embeddings_path.json", {"en": {"semantic_prompt": "../../v.npy"}},
      {"en": {"semantic_prompt": "en/v.npy"}})
 case("oneformer", ("edge", "org/classes"), "preprocessor_config.json",
      {"repo_path": "org/classes", "class_info_file": "ade20k.json"}, {"class_info_file": "ade20k.json"})
-case("oneformer", DENY_OUTSIDE, "preprocessor_config.json", {"class_info_file": "/etc/passwd"}, {"class_info_file": "a.json"})
+case("oneformer", DENY_OUTSIDE, "preprocessor_config.json", {"class_info_file": "/etc/passwd"},
+     {"class_info_file": "a.json"})
 ESCAPED = ("deny", "template-escape")
 case("chat-template", ESCAPED, "tokenizer_config.json", {"chat_template": [{"name": "tool", "template": ESCAPE}]},
      {"chat_template": [{"name": "tool", "template": TEMPLATE}]})
@@ -137,11 +146,13 @@ for key in "vocab_file", "merges_file", "spm_file":
     case("vocabulary-files", DENY_OUTSIDE, "tokenizer_config.json", {key: "/etc/passwd"}, {key: "vocab.txt"})
 case("vocabulary-files", DENY_OUTSIDE, "tokenizer_config.json", {"fast_tokenizer_files": ["../t.json"]},
      {"fast_tokenizer_files": ["tokenizer.4.json"], "tokenizer_file": "/home/author/.cache/tokenizer.json"})
-case("auto-mapping", UNLISTED, "adapter_config.json", {"auto_mapping": {"parent_library": "evil", "base_model_class": "M"}},
+case("auto-mapping", UNLISTED, "adapter_config.json",
+     {"auto_mapping": {"parent_library": "evil", "base_model_class": "M"}},
      {"auto_mapping": {"parent_library": "transformers.models.bert.modeling_bert", "base_model_class": "BertModel"}})
 case("auto-mapping", ("deny", "exec-call"), "adapter_config.json",
      {"auto_mapping": {"base_model_class": "system", "parent_library": "os"}}, {"auto_mapping": None})
-case("megatron-core", UNLISTED, "adapter_config.json", {"megatron_core": "evil.core"}, {"megatron_core": "megatron.core"})
+case("megatron-core", UNLISTED, "adapter_config.json", {"megatron_core": "evil.core"},
+     {"megatron_core": "megatron.core"})
 case("xlora", ("edge", "org/second"), "adapter_config.json", {"adapters": {"0": "org/first", "1": "org/second"}},
      {"adapters": None})
 case("prompt-tokenizer", ("edge", "org/tok"), "adapter_config.json", {"tokenizer_name_or_path": "org/tok"},
@@ -162,18 +173,22 @@ case("component", UNLISTED, "model_index.json", {**PIPELINE, "unet": ["evil_modu
 case("pipeline-file", WARN_CODE, "model_index.json", {**PIPELINE, "_class_name": ["pipeline", "Mine"]}, PIPELINE)
 CARD = "---\nlicense: mit\n{}---\n# A model\n\nprior: not/this\nbase_model: not/this\n"
 case("prior", ("edge", "org/prior"), "README.md", CARD.format("prior:\n- org/prior\n"), CARD.format(""))
-case("setfit-base", ("edge", "org/base"), "README.md", CARD.format("base_model: org/base\n"), CARD.format("tags: [x]\n"))
+case("setfit-base", ("edge", "org/base"), "README.md", CARD.format("base_model: org/base\n"),
+     CARD.format("tags: [x]\n"))
 case("modular", ("edge", "org/unet"), "modular_model_index.json",
      {"unet": ["diffusers", "UNet2DConditionModel", {"pretrained_model_name_or_path": "org/unet", "revision": None}]},
      {"unet": ["diffusers", "UNet2DConditionModel", {"type_hint": ["diffusers", "UNet2DConditionModel"]}]})
-case("modular", ("deny", "exec-call"), "modular_model_index.json", {"unet": [None, None, {"type_hint": ["os", "system"]}]},
+case("modular", ("deny", "exec-call"), "modular_model_index.json",
+     {"unet": [None, None, {"type_hint": ["os", "system"]}]},
      {"unet": [None, None, {"type_hint": ["diffusers", "AutoencoderKL"]}]})
 case("auto-map-modular", WARN_CODE, "config.json", {"_class_name": "X", "auto_map": {"AutoModel": "block.B"}},
      {"_class_name": "UNet2DConditionModel"})
 MODULE = "sentence_transformers.models.Transformer"
 case("module-type", WARN_CODE, "modules.json", [{"path": "", "type": "custom.Module"}], [{"path": "", "type": MODULE}])
-case("module-type", ("deny", "exec-call"), "modules.json", [{"path": "", "type": "os.system"}], [{"path": "", "type": MODULE}])
-case("module-path", DENY_OUTSIDE, "modules.json", [{"path": "../../x", "type": MODULE}], [{"path": "1_Pooling", "type": MODULE}])
+case("module-type", ("deny", "exec-call"), "modules.json", [{"path": "", "type": "os.system"}],
+     [{"path": "", "type": MODULE}])
+case("module-path", DENY_OUTSIDE, "modules.json", [{"path": "../../x", "type": MODULE}],
+     [{"path": "1_Pooling", "type": MODULE}])
 case("router-type", WARN_CODE, "router_config.json", {"types": {"query_0": "custom.M"}}, {"types": {"query_0": MODULE}})
 for id, name, key in (("dense-activation", "2_Dense/config.json", "activation_function"),
                       ("cross-encoder", "config.json", "sbert_ce_default_activation_function")):
@@ -185,7 +200,8 @@ case("model-args", ("warn", "config-asks-trust"), "sentence_bert_config.json",
 
 # --- timm, open_clip, keras, onnx, GGUF, pickles
 
-case("timm", ("edge", "https://example.org/w.pth"), "config.json", {"pretrained_cfg": {"url": "https://example.org/w.pth"}},
+case("timm", ("edge", "https://example.org/w.pth"), "config.json",
+     {"pretrained_cfg": {"url": "https://example.org/w.pth"}},
      {"architecture": "resnet50", "pretrained_cfg": {"url": "", "custom_load": False, "tag": "a1_in1k"}})
 case("timm", ("warn", "declared-address-plain"), "config.json", {"pretrained_cfg": {"url": "http://example.org/w.pth"}},
      {"url": "http://example.org/about"})
@@ -194,7 +210,8 @@ for value in "/etc/x.pth", "../x.pth":
     case("timm", DENY_OUTSIDE, "config.json", {"model_args": {"pretrained_cfg": {"file": value}}},
          {"pretrained_cfg": {"file": "model.pth"}})
 for key in "hf_model_name", "hf_tokenizer_name":
-    case("open-clip-text", ("edge", "org/text"), "open_clip_config.json", {"model_cfg": {"text_cfg": {key: "org/text"}}},
+    case("open-clip-text", ("edge", "org/text"), "open_clip_config.json",
+         {"model_cfg": {"text_cfg": {key: "org/text"}}},
          {"model_cfg": {"text_cfg": {"width": 512}}})
 case("open-clip-vision", ("edge", "hf-hub:org/vision"), "open_clip_config.json",
      {"model_cfg": {"vision_cfg": {"timm_model_name": "hf-hub:org/vision"}}},
@@ -212,13 +229,15 @@ def layer(name, module="keras.layers", **settings):
 
 for id, want, bad in (
         ("keras-class", ("deny", "exec-call"), layer("function", "posix", x=1) | {"config": "system"}),
-        ("keras-lambda", ("deny", "keras-lambda"), layer("Lambda", function={"class_name": "__lambda__", "config": {"code": "4wA="}})),
+        ("keras-lambda", ("deny", "keras-lambda"),
+         layer("Lambda", function={"class_name": "__lambda__", "config": {"code": "4wA="}})),
         ("keras-tfsm", ("deny", "keras-tfsm-layer"), layer("TFSMLayer", filepath="/elsewhere")),
         ("keras-vocabulary", ("deny", "keras-vocabulary"), layer("StringLookup", vocabulary="/etc/passwd"))):
     case(id, want, "model.json", keras(bad), keras(layer("Dropout", rate=0.5)))
 
 
-case("keras-class", ("deny", "exec-call"), "model.json", json.dumps(keras(layer("function") | {"module": "os", "config": "system"})).encode("utf-16"),
+case("keras-class", ("deny", "exec-call"), "model.json",
+     json.dumps(keras(layer("function") | {"module": "os", "config": "system"})).encode("utf-16"),
      json.dumps(keras()).encode("utf-16"))
 
 
@@ -323,41 +342,51 @@ case("mlflow-model-code", DENY_OUTSIDE, "MLmodel", "model_code_path: /srv/evil.p
 ARTIFACTS = "flavors:\n  python_function:\n    artifacts:\n      a:\n        path: {}\n        uri: {}\n"
 case("mlflow-artifacts", ("edge", "models:/other/1"), "MLmodel", ARTIFACTS.format("artifacts/a", "models:/other/1"),
      "flavors:\n  python_function:\n    artifacts: {}\n")
-case("mlflow-artifacts", DENY_OUTSIDE, "MLmodel", ARTIFACTS.format("../../x", "null"), ARTIFACTS.format("artifacts/a", "null"))
-HYDRA_TWIN = "model:\n  # _target_: os.system\n  _target_: torch.nn.Linear\n  in_features: 3\n  note: 'write _target_: os.system'\n"
+case("mlflow-artifacts", DENY_OUTSIDE, "MLmodel", ARTIFACTS.format("../../x", "null"),
+     ARTIFACTS.format("artifacts/a", "null"))
+HYDRA_TWIN = ("model:\n  # _target_: os.system\n  _target_: torch.nn.Linear\n  in_features: 3\n"
+              "  note: 'write _target_: os.system'\n")
 case("hydra-target", EXEC, "config.yaml", f"model:\n  _target_: os.system\n  _args_: ['{CALL}']\n", HYDRA_TWIN)
 case("hydra-target", EXEC, "config.yaml", f"model: {{'_target_': builtins.eval, _args_: ['1']}}\n", HYDRA_TWIN)
-case("hydra-target", ("deny", "hidden-dependency"), "config.yaml", "a:\n- _target_: torch.load\n  f: x.pt\n", HYDRA_TWIN)
+case("hydra-target", ("deny", "hidden-dependency"), "config.yaml", "a:\n- _target_: torch.load\n  f: x.pt\n",
+     HYDRA_TWIN)
 case("hydra-target", ("deny", "module-walk"), "config.yaml", "_target_: numpy.f2py.os.system\n", HYDRA_TWIN)
 case("hydra-target", ("deny", "computed-call"), "config.yaml", "x: os.system\ny:\n  _target_: ${x}\n", HYDRA_TWIN)
 case("hydra-target", EXEC, "config.yaml", "_target_: hydra.utils.get_method\npath: os.system\n",
      "path: os/system\nname: os.system\n")
 case("hydra-target", ("deny", "opaque"), "config.yaml", "_target_: os.system\n".encode("utf-16"), HYDRA_TWIN)
 case("hydra-target", UNLISTED, "config.yaml", "_target_: somebody.Thing\n", HYDRA_TWIN)
-case("hydra-target", ("warn", "declared-loader"), "config.yaml", "_target_: transformers.AutoModel.from_pretrained\n", HYDRA_TWIN)
-case("hydra-resolver", ("warn", "config-resolver"), "config.yaml", "key: ${oc.env:AWS_SECRET_ACCESS_KEY}\n", "key: ${other}\n")
+case("hydra-target", ("warn", "declared-loader"), "config.yaml", "_target_: transformers.AutoModel.from_pretrained\n",
+     HYDRA_TWIN)
+case("hydra-resolver", ("warn", "config-resolver"), "config.yaml", "key: ${oc.env:AWS_SECRET_ACCESS_KEY}\n",
+     "key: ${other}\n")
 NEMO_TWIN = "encoder:\n  _target_: nemo.collections.asr.modules.ConvASREncoder\n  target: 16000\n"
 case("nemo-target", EXEC, "model_config.yaml", f"encoder:\n  _target_: subprocess.call\n  args: {CALL}\n", NEMO_TWIN)
 case("nemo-old-target", EXEC, "model_config.yaml", "target: os.system\n",
      "target: nemo.collections.asr.models.EncDecCTCModel\n")
 case("nemo-artifacts", DENY_OUTSIDE, "model_config.yaml", "tokenizer:\n  model: nemo:../../evil.model\n",
      "tokenizer:\n  model: nemo:tokenizer.model\n")
-case("nemo-artifacts", ("edge", "org/bert"), "model_config.yaml", "language_model:\n  pretrained_model_name: org/bert\n",
+case("nemo-artifacts", ("edge", "org/bert"), "model_config.yaml",
+     "language_model:\n  pretrained_model_name: org/bert\n",
      "language_model:\n  pretrained_model_name: bert-base-uncased\n")
 CFG = "[nlp]\nlang = \"en\"\nbefore_creation = null\n\n[components]\n\n[components.ner]\nfactory = \"ner\"\n"
-case("spacy-source", ("edge", "other_pipeline"), "config.cfg", CFG + "[components.tagger]\nsource = \"other_pipeline\"\n", CFG)
+case("spacy-source", ("edge", "other_pipeline"), "config.cfg",
+     CFG + "[components.tagger]\nsource = \"other_pipeline\"\n", CFG)
 case("spacy-callback", ("warn", "registered-function"), "config.cfg",
      CFG + "[nlp.after_creation]\n@callbacks = \"evil.v1\"\n",
      CFG + "[initialize.before_init]\n@callbacks = \"spacy.copy_from_base_model.v1\"\n")
 SPACY_TRANSFORMER = "[components.transformer.model]\n@architectures = \"spacy-transformers.TransformerModel.v3\"\n"
 case("spacy-transformer", ("edge", "org/roberta"), "config.cfg", CFG + SPACY_TRANSFORMER + "name = \"org/roberta\"\n",
-     CFG + "[components.ner.model]\n@architectures = \"spacy.TransitionBasedParser.v2\"\n[initialize]\nvectors = ${paths.vectors}\n")
+     CFG + "[components.ner.model]\n@architectures = \"spacy.TransitionBasedParser.v2\"\n[initialize]\nvectors = "
+           "${paths.vectors}\n")
 PYANNOTE = "pipeline:\n  name: {}\n  params:\n    clustering: AgglomerativeClustering\n    segmentation: {}\n"
 PYANNOTE_OWN = "pyannote.audio.pipelines.SpeakerDiarization"
 PYANNOTE_TWIN = PYANNOTE.format(PYANNOTE_OWN, "$model/segmentation")
 case("pyannote-pipeline", EXEC, "config.yaml", PYANNOTE.format("os.system", "x"), PYANNOTE_TWIN)
-case("pyannote-pipeline", ("deny", "malformed"), "config.yaml", "x: &p\n  name: os.system\npipeline: *p\n", PYANNOTE_TWIN)
-case("pyannote-models", ("edge", "org/segmentation"), "config.yaml", PYANNOTE.format(PYANNOTE_OWN, "org/segmentation@main"),
+case("pyannote-pipeline", ("deny", "malformed"), "config.yaml", "x: &p\n  name: os.system\npipeline: *p\n",
+     PYANNOTE_TWIN)
+case("pyannote-models", ("edge", "org/segmentation"), "config.yaml",
+     PYANNOTE.format(PYANNOTE_OWN, "org/segmentation@main"),
      PYANNOTE_TWIN)
 case("pyannote-preprocessors", EXEC, "config.yaml", "preprocessors:\n  audio:\n    name: os.system\n",
      "preprocessors:\n  audio: audio.wav\n")
@@ -368,7 +397,8 @@ for tag in "!new:subprocess.Popen", "!apply:os.system", "!applyref:os.system", "
 case("speechbrain-tags", UNLISTED, "hyperparams.yaml", "x: !module:evil\n", "x: !module:speechbrain.nnet.Conv\n")
 case("speechbrain-tags", DENY_OUTSIDE, "hyperparams.yaml", "x: !include:/srv/evil.yaml\n", "x: !include:more.yaml\n")
 PYTHON_TWIN = ("a: !!python/tuple [1, 2]\nb: !!python/object/apply:collections.OrderedDict []\n"
-               "# !!python/object/apply:os.system\nc: 'a !!python/object/apply:os.system b'\nd: |\n  !!python/name:os.system\n"
+               "# !!python/object/apply:os.system\nc: 'a !!python/object/apply:os.system b'\nd: |\n  "
+               "!!python/name:os.system\n"
                "e: text\n  !!python/name:os.system goes on\n")
 for text in (f"x: !!python/object/apply:os.system [{CALL}]", "x: !!python/object/new:subprocess.Popen [id]",
              "x: !!python/name:os.system", "x: !<tag:yaml.org,2002:python/object/apply:os.system> [id]",
@@ -379,17 +409,20 @@ case("speechbrain-paths", ("edge", "org/encoder"), "hyperparams.yaml",
      "pretrained_path: org/encoder\n", "pretrained_path: .\n")
 case("speechbrain-paths", ("edge", "org/lm/lm.ckpt"), "hyperparams.yaml",
      "pretrainer: !new:speechbrain.utils.parameter_transfer.Pretrainer\n  paths:\n    lm: org/lm/lm.ckpt\n",
-     "pretrainer: !new:speechbrain.utils.parameter_transfer.Pretrainer\n  paths:\n    lm: !ref <pretrained_path>/lm.ckpt\n")
+     "pretrainer: !new:speechbrain.utils.parameter_transfer.Pretrainer\n  paths:\n    lm: !ref "
+     "<pretrained_path>/lm.ckpt\n")
 ULTRALYTICS = "nc: 80\nactivation: {}\nbackbone:\n- [-1, 1, Conv, [64, 3, 2]]\n"
 case("activation", ("deny", "config-eval"), "yolo.yaml", ULTRALYTICS.format("__import__('os').system('id')"),
      ULTRALYTICS.format("nn.SiLU()"))
-case("activation", EXEC, "yolo.yaml", ULTRALYTICS.format("eval(x)"), ULTRALYTICS.format("torch.nn.LeakyReLU(0.1, inplace=True)"))
+case("activation", EXEC, "yolo.yaml", ULTRALYTICS.format("eval(x)"),
+     ULTRALYTICS.format("torch.nn.LeakyReLU(0.1, inplace=True)"))
 for name in "policy_preprocessor.json", "policy_postprocessor.json":
     case("lerobot-steps", EXEC, name, {"steps": [{"class": "subprocess.Popen", "config": {}}]},
          {"steps": [{"registry_name": "to_batch"}, {"class": "lerobot.processor.NormalizerProcessorStep"}]})
 case("lerobot-models", ("edge", "org/vlm"), "config.json", {"type": "smolvla", "vlm_model_name": "org/vlm"},
      {"type": "act", "vision_backbone_name": "resnet18"})
-case("lerobot-models", ("edge", "org/policy"), "config.json", {"pretrained_path": "org/policy"}, {"pretrained_path": "./last"})
+case("lerobot-models", ("edge", "org/policy"), "config.json", {"pretrained_path": "org/policy"},
+     {"pretrained_path": "./last"})
 case("auto-map-nested", WARN_CODE, "config.json", config(vision_config={"auto_map": {"AutoConfig": "m.C"}}),
      config(vision_config={"hidden_size": 1}))
 
@@ -475,7 +508,8 @@ def live_run(folder, files, guarded):
     program = folder / "app" / "program.py"
     put(program, PROGRAM)
     more = {"LD_PRELOAD": LIBRARY, "GUARD_LOG": log, "GUARD_QUIET": "1"} if guarded else {}
-    done = subprocess.run([sys.executable, str(program), *map(str, files)], env=environment(**more), capture_output=True,
+    done = subprocess.run([sys.executable, str(program), *map(str, files)], env=environment(**more),
+                          capture_output=True,
                           text=True, timeout=120, cwd=folder)
     assert done.returncode == 0, done.stderr
     said = dict(json.loads(line) for line in done.stdout.splitlines())
@@ -495,7 +529,8 @@ class Outcome:
 
 
 def scan(folder):
-    done = subprocess.run([str(COMMAND), "scan", "--format", "json", str(folder)], env=environment(), capture_output=True,
+    done = subprocess.run([str(COMMAND), "scan", "--format", "json", str(folder)], env=environment(),
+                          capture_output=True,
                           text=True, timeout=300)
     assert done.returncode in (0, 1), done.stderr
     return {Path(result["path"]): result for result in map(json.loads, done.stdout.splitlines())}
@@ -523,7 +558,8 @@ def outcome(id, want, bad, good):
         met = want[1] in bad[1] and not any(decision == "deny" for decision, _ in bad[0])
     else:
         met = want in bad[0] and (want[0] == "deny" or not any(decision == "deny" for decision, _ in bad[0]))
-    return Outcome(id, shown(want), shown(want) if met else f"{bad}, not {shown(want)}", str(good[0]) if good[0] else "allowed",
+    return Outcome(id, shown(want), shown(want) if met else f"{bad}, not {shown(want)}",
+                   str(good[0]) if good[0] else "allowed",
                    met and not good[0])
 
 
@@ -554,7 +590,8 @@ def outcomes(folder):
         want = ("deny", "model-code" if id in CODE_FILES else "exec-call")
         met = id in fires and want in rules and not marker.exists() and said[str(bad)] != "loaded"
         good_said = "allowed" if said[str(good)] == "loaded" else said[str(good)]
-        yield Outcome(id, f"{shown(want)} when it happens", f"{shown(want)} when it happens" if met else f"{rules}, {said[str(bad)]}",
+        yield Outcome(id, f"{shown(want)} when it happens",
+                      f"{shown(want)} when it happens" if met else f"{rules}, {said[str(bad)]}",
                       good_said, met and good_said == "allowed")
 
 
@@ -568,7 +605,8 @@ def table(made):
     for row in rows():
         bad = "; ".join(dict.fromkeys(one.bad for one in by_id.get(row.id, []))) or "no fixture"
         good = "; ".join(dict.fromkeys(one.good for one in by_id.get(row.id, []))) or "no fixture"
-        cells = [row.framework, row.file, f"`{row.field}`" if not row.field.startswith("(") else row.field, row.kind, bad, good]
+        cells = [row.framework, row.file, f"`{row.field}`" if not row.field.startswith("(") else row.field, row.kind,
+                 bad, good]
         yield "| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |"
 
 

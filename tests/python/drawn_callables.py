@@ -1,14 +1,14 @@
-"""Functions of the standard library and of installed packages, drawn at random and called by pickles in every way that might have
-an effect outside the interpreter.
+"""Functions of the standard library and of installed packages, drawn at random and called by pickles in every way that
+might have an effect outside the interpreter.
 
-    drawn_callables.py draw COUNT SEED WHERE    a JSON list of [module, name, [arguments, ...]]; WHERE: all, or quick (the
-                                                standard library, the C modules and the packages of QUICK)
-    drawn_callables.py try LIST WAY[,WAY]...    calls each with each of its arguments, through a pickle; for each word a process
-                                                of its own; prints [module, name, ways, said, effects] lines
+    drawn_callables.py draw COUNT SEED WHERE    a JSON list of [module, name, [arguments, ...]]; WHERE: all, or quick
+                                                (the standard library, the C modules and the packages of QUICK)
+    drawn_callables.py try LIST WAY[,WAY]...    calls each with each of its arguments, through a pickle; for each word a
+                                                process of its own; prints [module, name, ways, said, effects] lines
 
-Ways: plain (no pickle, and what it is about to do is refused and told), bytes, file, thread, executor, atexit, finalizer, del.
-Effects are looked for in the current folder: markers/, victim, folder/, and connections to a listener of this program's.
-"""
+Ways: plain (no pickle, and what it is about to do is refused and told), bytes, file, thread, executor, atexit,
+finalizer, del. Effects are looked for in the current folder: markers/, victim, folder/, and connections to a listener
+of this program's."""
 import atexit
 import concurrent.futures
 import json
@@ -31,23 +31,29 @@ from pathlib import Path
 
 QUICK = ("pip", "fsspec", "joblib", "dask", "yaml", "partd", "click", "jinja2", "requests", "networkx")
 FUNCTION = re.compile(r"^def ([A-Za-z]\w*)\(([^()]*(?:\([^()]*\)[^()]*)*)\)[^\n:]*:", re.M)
-LEFT_OUT = re.compile(r"/(tests?|testing|idlelib|turtledemo|lib2to3|site-packages|_vendor|distutils|ensurepip)/|/(antigravity|this)\.py$")
+LEFT_OUT = re.compile(r"/(tests?|testing|idlelib|turtledemo|lib2to3|site-packages|_vendor|distutils|ensurepip)/"
+                      r"|/(antigravity|this)\.py$")
 SECONDS = 10  # for one callable
 
 # Parameters by what they seem to want.
 KINDS = {
     "path": ("markers/new", "victim", "folder", "evil.so"), "command": ("touch markers/command",),
     "address": (("127.0.0.1", "PORT"),), "host": ("127.0.0.1",), "port": ("PORT",), "url": ("http://127.0.0.1:PORT/",),
-    "code": ("open('markers/code', 'w')", "__import__('os').system('touch markers/code')"), "mode": ("w",), "text": ("text",),
+    "code": ("open('markers/code', 'w')", "__import__('os').system('touch markers/code')"), "mode": ("w",),
+    "text": ("text",),
 }
 WORDS = {
-    "path": "path file filename fname name dst dest dir folder directory src source target location out output root where lib dll "
-            "library p f", "command": "cmd command args argv program executable line", "address": "address addr endpoint",
-    "host": "host hostname server ip", "port": "port", "url": "url uri link", "code": "code expr expression string statement stmt s",
+    "path": "path file filename fname name dst dest dir folder directory src source target location out output root "
+            "where lib dll "
+            "library p f", "command": "cmd command args argv program executable line",
+    "address": "address addr endpoint",
+    "host": "host hostname server ip", "port": "port", "url": "url uri link",
+    "code": "code expr expression string statement stmt s",
     "mode": "mode flags",
 }
 KIND_OF = {word: kind for kind, words in WORDS.items() for word in words.split()}
-GENERAL = [["markers/new"], ["markers/new", "text"], ["markers/new", "w"], ["victim"], ["folder"], ["victim", "markers/moved"],
+GENERAL = [["markers/new"], ["markers/new", "text"], ["markers/new", "w"], ["victim"], ["folder"],
+           ["victim", "markers/moved"],
            ["touch markers/command"], [["touch", "markers/command"]], ["touch", ["touch", "markers/command"]],
            [("127.0.0.1", "PORT")], ["127.0.0.1", "PORT"], ["http://127.0.0.1:PORT/"],
            ["open('markers/code', 'w')"], ["__import__('os').system('touch markers/code')", {}], ["evil.so"], []]
@@ -81,7 +87,8 @@ def functions_of(folder, packages):
 def native_functions():
     """The functions of C modules, which have no source."""
     for module in sorted(sys.stdlib_module_names):
-        if module in sys.builtin_module_names or module in ("_socket", "_ctypes", "_posixshmem", "_sqlite3", "_dbm", "fcntl"):
+        if module in sys.builtin_module_names or module in ("_socket", "_ctypes", "_posixshmem", "_sqlite3", "_dbm",
+                                                            "fcntl"):
             try:
                 names = vars(__import__(module))
             except ImportError:
@@ -93,7 +100,8 @@ def native_functions():
 def draw(count, seed, where):
     """Half of them the interpreter's own."""
     own = [*native_functions(), *functions_of(sysconfig.get_path("stdlib"), None)]
-    others = [found for folder in site.getsitepackages() for found in functions_of(folder, QUICK if where == "quick" else None)]
+    others = [found for folder in site.getsitepackages()
+              for found in functions_of(folder, QUICK if where == "quick" else None)]
     drawn = random.Random(seed)
     return drawn.sample(own, count // 2) + drawn.sample(others, count - count // 2)
 
@@ -173,8 +181,9 @@ def finish():
 
 # --- Trying ----------------------------------------------------------------------------------------------------------
 
-TOLD = re.compile(r"os\.(exec|fork|kill|link|mkdir|posix_spawn|putenv|remove|rename|rmdir|spawn|symlink|system|truncate|utime|chmod"
-                  r"|chown)|subprocess|pty\.spawn|socket\.(bind|connect|sethostname|getaddrinfo|gethostby|sendto)|shutil\.|ctypes\."
+TOLD = re.compile(r"os\.(exec|fork|kill|link|mkdir|posix_spawn|putenv|remove|rename|rmdir|spawn|symlink|system|truncate"
+                  r"|utime|chmod|chown)|subprocess|pty\.spawn"
+                  r"|socket\.(bind|connect|sethostname|getaddrinfo|gethostby|sendto)|shutil\.|ctypes\."
                   r"|webbrowser|sqlite3\.connect|tempfile\.|signal\.pthread_kill|urllib\.Request|resource\.|syslog\.")
 
 
@@ -183,7 +192,8 @@ def tell_and_refuse():
     told = []
 
     def hook(event, arguments):
-        writes = event == "open" and isinstance(arguments[2], int) and arguments[2] & (os.O_WRONLY | os.O_RDWR | os.O_CREAT)
+        writes = event == "open" and isinstance(arguments[2],
+                                                int) and arguments[2] & (os.O_WRONLY | os.O_RDWR | os.O_CREAT)
         if writes or TOLD.match(event):
             told.append(event)
             raise PermissionError("told")

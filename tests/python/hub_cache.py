@@ -16,8 +16,8 @@ def commit_of(repository):
 
 
 def add_repository(cache, repository, folder, kind="models", ref="main", commit=None):
-    """Makes `repository` ("org/name") of the files in `folder`; returns the snapshot's path. Large files are named by their
-    SHA-256, as the hub's LFS does, small ones by their Git id."""
+    """Makes `repository` ("org/name") of the files in `folder`; returns the snapshot's path. Large files are named by
+    their SHA-256, as the hub's LFS does, small ones by their Git id."""
     top = Path(cache) / f"{kind}--{repository.replace('/', '--')}"
     commit = commit or commit_of(repository)
     snapshot = top / "snapshots" / commit

@@ -1,10 +1,12 @@
 """Model files as the real libraries write them, for measuring and proving that ordinary models are left alone.
 
-    make_benign.py FOLDER [--quick] [SECTION...]   writes FOLDER/SECTION/NAME and FOLDER/index.json: which loader reads which
-    make_benign.py --load FOLDER                   reads all of them back in this one process; prints what the guard refused
+    make_benign.py FOLDER [--quick] [SECTION...]   writes FOLDER/SECTION/NAME and FOLDER/index.json: which loader reads
+                                                   which
+    make_benign.py --load FOLDER                   reads all of them back in this one process; prints what the guard
+                                                   refused
 
-Single pickled values of every kind are those of benign_values.py; here are whole files, in every container. A section is a
-function below; what --quick leaves out costs seconds. A library that is missing is an error.
+Single pickled values of every kind are those of benign_values.py; here are whole files, in every container. A section
+is a function below; what --quick leaves out costs seconds. A library that is missing is an error.
 """
 import functools
 import importlib.util
@@ -40,7 +42,8 @@ def torch_files(quick):
     from torch import nn, optim
     torch.manual_seed(0)
     conv = nn.Sequential(nn.Conv2d(1, 4, 3), nn.BatchNorm2d(4), nn.ReLU(), nn.Flatten(), nn.Linear(4 * 36, 3))
-    encoder = nn.TransformerEncoder(nn.TransformerEncoderLayer(8, 2, 16, batch_first=True), 2, enable_nested_tensor=False)
+    encoder = nn.TransformerEncoder(nn.TransformerEncoderLayer(8, 2, 16, batch_first=True), 2,
+                                    enable_nested_tensor=False)
     shared = nn.ModuleDict({"a": nn.Linear(3, 3), "b": nn.LSTM(3, 4, 2), "c": nn.Embedding(5, 3)})
     shared["d"] = shared["a"]
     models = {"conv": conv, "encoder": encoder, "shared": shared, "half": nn.Linear(3, 3).half()}
@@ -57,14 +60,17 @@ def torch_files(quick):
         yield f"optimizer.{kind.__name__}.whole.pt", saved(made, True, 2), "torch"
     step, schedules = optim.SGD(nn.Linear(2, 2).parameters(), lr=0.1, momentum=0.9), optim.lr_scheduler
     for name, made in {"step": schedules.StepLR(step, 1), "cosine": schedules.CosineAnnealingLR(step, 2),
-                       "cycle": schedules.OneCycleLR(step, 0.1, 10), "plateau": schedules.ReduceLROnPlateau(step)}.items():
+                       "cycle": schedules.OneCycleLR(step, 0.1, 10),
+                       "plateau": schedules.ReduceLROnPlateau(step)}.items():
         yield f"scheduler.{name}.pt", saved({"scheduler": made.state_dict(), "epoch": 3, "best": 0.5}, True, 2), "torch"
-    yield "tensors.pt", saved([torch.arange(3, dtype=kind) for kind in (torch.float32, torch.bfloat16, torch.int8)], True, 2), "torch"
+    yield "tensors.pt", saved([torch.arange(3, dtype=kind) for kind in (torch.float32, torch.bfloat16, torch.int8)],
+                              True, 2), "torch"
     yield "quantized.pt", saved(torch.ao.quantization.quantize_dynamic(nn.Sequential(nn.Linear(2, 2)), {nn.Linear},
                                                                        dtype=torch.qint8), True, 2), "torch"
     yield from torchscript_files(torch, nn)
     if not quick:
-        yield "exported.pt2", lambda path: torch.export.save(torch.export.export(nn.Linear(3, 2), (torch.zeros(1, 3),)), path), "pt2"
+        yield "exported.pt2", lambda path: torch.export.save(torch.export.export(nn.Linear(3, 2), (torch.zeros(1, 3),)),
+                                                             path), "pt2"
         yield "packaged.pt", packaged, "package"
 
 
@@ -73,7 +79,8 @@ def checkpoint(model):
     import collections
     import torch
     optimizer = torch.optim.AdamW(model.parameters(), lr=0.001)
-    return {"epoch": 3, "state_dict": model.state_dict(), "optimizer": optimizer.state_dict(), "best_acc1": torch.tensor(0.5),
+    return {"epoch": 3, "state_dict": model.state_dict(), "optimizer": optimizer.state_dict(),
+            "best_acc1": torch.tensor(0.5),
             "args": argparse.Namespace(lr=0.1, names=["a"]), "history": collections.defaultdict(list, loss=[1.0, 0.5]),
             "rng": torch.get_rng_state()}
 
@@ -95,12 +102,15 @@ def torchscript_files(torch, nn):
                 return torch.relu(self.inner(x)), {"save": x.sum()}
             return x, {"from_file": x}
 
-    yield "scripted.pt", lambda path: torch.jit.save(torch.jit.script(nn.Sequential(nn.Linear(3, 2), nn.GELU())), path), "jit"
+    yield "scripted.pt", lambda path: torch.jit.save(torch.jit.script(nn.Sequential(nn.Linear(3, 2), nn.GELU())),
+                                                     path), "jit"
     yield "traced.pt", lambda path: torch.jit.save(torch.jit.trace(nn.Linear(3, 2), torch.zeros(1, 3)), path), "jit"
     lstm = nn.LSTM(3, 4, batch_first=True)
     yield "traced_lstm.pt", lambda path: torch.jit.save(torch.jit.trace(lstm, torch.zeros(1, 2, 3)), path), "jit"
-    yield "frozen.pt", lambda path: torch.jit.save(torch.jit.freeze(torch.jit.script(nn.Linear(3, 2).eval())), path), "jit"
-    yield "traced_gate.pt", lambda path: torch.jit.save(torch.jit.trace(Gate(), torch.zeros(1, 3), strict=False), path), "jit"
+    yield "frozen.pt", lambda path: torch.jit.save(torch.jit.freeze(torch.jit.script(nn.Linear(3, 2).eval())),
+                                                   path), "jit"
+    yield "traced_gate.pt", lambda path: torch.jit.save(torch.jit.trace(Gate(), torch.zeros(1, 3), strict=False),
+                                                        path), "jit"
 
 
 def packaged(path):
@@ -114,7 +124,8 @@ def packaged(path):
 
 def numpy_files(quick):
     import numpy as np
-    kinds = {"float": np.zeros((2, 3)), "object": np.array([1, "a", None, [2]], dtype=object), "text": np.array(["a", "bc"]),
+    kinds = {"float": np.zeros((2, 3)), "object": np.array([1, "a", None, [2]], dtype=object),
+             "text": np.array(["a", "bc"]),
              "structured": np.zeros(2, dtype=[("a", "i4"), ("b", "U3")]), "dates": np.array(["2020"], "M8[D]"),
              "fortran": np.asfortranarray(np.zeros((2, 3)))}
     for name, array in kinds.items():
@@ -128,8 +139,10 @@ def pandas_files(quick):
     frame = pd.DataFrame({"a": [1, 2, 3], "b": ["x", "y", None], "c": pd.Categorical(["u", "v", "u"]),
                           "t": pd.date_range("2020", periods=3, tz="UTC"), "i": pd.array([1, None, 3], dtype="Int64")})
     for protocol in (2, 3, 4, 5):
-        yield f"frame.p{protocol}.pkl", lambda path, protocol=protocol: frame.to_pickle(path, protocol=protocol), "pandas"
-        yield f"series.p{protocol}.pkl", lambda path, protocol=protocol: frame["t"].to_pickle(path, protocol=protocol), "pandas"
+        yield f"frame.p{protocol}.pkl", lambda path, protocol=protocol: frame.to_pickle(
+            path, protocol=protocol), "pandas"
+        yield f"series.p{protocol}.pkl", lambda path, protocol=protocol: frame["t"].to_pickle(
+            path, protocol=protocol), "pandas"
     for suffix in ("gz", "bz2", "xz", "zip", "tar"):
         yield f"frame.pkl.{suffix}", lambda path: frame.to_pickle(path), "pandas"
 
@@ -152,7 +165,8 @@ def estimators(quick):
     yield "random", RandomizedSearchCV(LogisticRegression(), {"C": [1, 2, 3]}, n_iter=2, cv=3, random_state=0).fit(x, y)
     yield "text", _text_pipelines()[1]
     for name, kind in all_estimators():
-        if quick and name not in ("RandomForestClassifier", "HistGradientBoostingClassifier", "SVC", "KMeans", "PCA", "MLPClassifier"):
+        if quick and name not in ("RandomForestClassifier", "HistGradientBoostingClassifier", "SVC", "KMeans", "PCA",
+                                  "MLPClassifier"):
             continue
         made = _estimator(kind, name)
         for given in ((x, y), (x, None), (np.round(x), y)) if made is not None else ():
@@ -174,7 +188,8 @@ def sklearn_files(quick):
             yield f"{name}.skops", lambda path, model=model: skops.io.dump(model, path), "skops"
         if name in ("pipeline", "grid", "RandomForestClassifier", "SVC"):
             for compressor in COMPRESSORS:
-                yield f"{name}.{compressor}.joblib", lambda path, model=model, how=compressor: joblib.dump(model, path, compress=(how, 3)), "joblib"
+                yield f"{name}.{compressor}.joblib", lambda path, model=model, how=compressor: joblib.dump(
+                    model, path, compress=(how, 3)), "joblib"
 
 
 def skops_can(model):
@@ -192,9 +207,11 @@ def joblib_files(quick):
               "plain": {"a": [1, 2.5, "x"], "b": None}, "big": np.zeros((300, 300))}
     for name, value in values.items():
         for protocol in (2, 3, 4, 5):
-            yield f"{name}.p{protocol}.joblib", lambda path, value=value, protocol=protocol: joblib.dump(value, path, protocol=protocol), "joblib"
+            yield f"{name}.p{protocol}.joblib", lambda path, value=value, protocol=protocol: joblib.dump(
+                value, path, protocol=protocol), "joblib"
         for compressor in COMPRESSORS:
-            yield f"{name}.{compressor}.joblib", lambda path, value=value, how=compressor: joblib.dump(value, path, compress=(how, 3)), "joblib"
+            yield f"{name}.{compressor}.joblib", lambda path, value=value, how=compressor: joblib.dump(
+                value, path, compress=(how, 3)), "joblib"
 
 
 # --- Gradient boosting
@@ -204,7 +221,8 @@ def xgboost_files(quick):
     import xgboost
     x, y = data()
     classifier = xgboost.XGBClassifier(n_estimators=3, max_depth=2, feature_types=["q"] * 4).fit(x, y)
-    regressor = xgboost.XGBRegressor(n_estimators=3, booster="dart", early_stopping_rounds=2).fit(x, y, eval_set=[(x, y)], verbose=False)
+    regressor = xgboost.XGBRegressor(n_estimators=3, booster="dart",
+                                     early_stopping_rounds=2).fit(x, y, eval_set=[(x, y)], verbose=False)
     ranker = xgboost.XGBRanker(n_estimators=2).fit(x, y, qid=[0] * 60)
     linear = xgboost.train({"booster": "gblinear"}, xgboost.DMatrix(x, y, feature_names=["a", "b", "c", "d"]), 2)
     linear.set_attr(note="ours")
@@ -221,7 +239,8 @@ def lightgbm_files(quick):
     import lightgbm
     x, y = data()
     options = {"n_estimators": 3, "verbose": -1, "min_child_samples": 2}
-    models = {"classifier": lightgbm.LGBMClassifier(**options).fit(x, y), "regressor": lightgbm.LGBMRegressor(**options, linear_tree=True).fit(x, y),
+    models = {"classifier": lightgbm.LGBMClassifier(**options).fit(x, y),
+              "regressor": lightgbm.LGBMRegressor(**options, linear_tree=True).fit(x, y),
               "ranker": lightgbm.LGBMRanker(**options).fit(x, y, group=[60])}
     for name, model in models.items():
         for protocol in (2, 4, 5):
@@ -240,13 +259,15 @@ def keras_files(quick):
     x = layers.Conv2D(4, 3, activation="relu")(inputs)
     x = layers.BatchNormalization()(x)
     x = layers.GlobalAveragePooling2D()(x)
-    functional = keras.Model(inputs, layers.Dense(2, activation="softmax", kernel_regularizer=keras.regularizers.L2(0.01))(x))
+    functional = keras.Model(inputs, layers.Dense(2, activation="softmax",
+                                                  kernel_regularizer=keras.regularizers.L2(0.01))(x))
     functional.compile(optimizer=keras.optimizers.Adam(keras.optimizers.schedules.ExponentialDecay(0.1, 10, 0.9)),
                        loss="categorical_crossentropy", metrics=["accuracy", keras.metrics.AUC()])
     recurrent = keras.Sequential([keras.Input((5, 3)), layers.Bidirectional(layers.LSTM(4, return_sequences=True)),
                                   layers.Dropout(0.5), layers.GRU(3), layers.Dense(1)])
     recurrent.compile("sgd", keras.losses.MeanSquaredError())
-    words = keras.Sequential([keras.Input((4,), dtype="int32"), layers.Embedding(10, 4), layers.Flatten(), layers.Dense(1)])
+    words = keras.Sequential([keras.Input((4,), dtype="int32"), layers.Embedding(10, 4), layers.Flatten(),
+                              layers.Dense(1)])
     for name, model in {"functional": functional, "recurrent": recurrent, "words": words}.items():
         yield f"{name}.keras", lambda path, model=model: model.save(path), "keras"
         yield f"{name}.h5", lambda path, model=model: model.save(path), "keras"
@@ -258,8 +279,10 @@ def keras_files(quick):
 
 def tiny_llama():
     import transformers
-    return transformers.LlamaForCausalLM(transformers.LlamaConfig(hidden_size=8, num_hidden_layers=1, num_attention_heads=2,
-                                                                  num_key_value_heads=2, intermediate_size=8, vocab_size=120))
+    return transformers.LlamaForCausalLM(transformers.LlamaConfig(hidden_size=8, num_hidden_layers=1,
+                                                                  num_attention_heads=2,
+                                                                  num_key_value_heads=2, intermediate_size=8,
+                                                                  vocab_size=120))
 
 
 def transformers_files(quick):
@@ -284,11 +307,13 @@ def transformers_files(quick):
 
     def bert(path):
         transformers.BertForSequenceClassification(transformers.BertConfig(
-            hidden_size=8, num_hidden_layers=1, num_attention_heads=2, intermediate_size=8, vocab_size=120)).save_pretrained(path)
+            hidden_size=8, num_hidden_layers=1, num_attention_heads=2, intermediate_size=8,
+            vocab_size=120)).save_pretrained(path)
 
     def vision(path):
         transformers.ViTForImageClassification(transformers.ViTConfig(
-            hidden_size=8, num_hidden_layers=1, num_attention_heads=2, intermediate_size=8, image_size=8, patch_size=4)).save_pretrained(path)
+            hidden_size=8, num_hidden_layers=1, num_attention_heads=2, intermediate_size=8, image_size=8,
+            patch_size=4)).save_pretrained(path)
         transformers.ViTImageProcessor().save_pretrained(path)
 
     yield "causal", causal, "causal-lm"
@@ -318,21 +343,25 @@ def peft_files(quick):
         torch.save(load_file(path / "adapter_model.safetensors"), path / "adapter_model.bin")
         os.unlink(path / "adapter_model.safetensors")
 
-    yield "lora", adapter(peft.LoraConfig(r=2, task_type="CAUSAL_LM", target_modules=["q_proj"], modules_to_save=["lm_head"])), "peft"
+    yield "lora", adapter(peft.LoraConfig(r=2, task_type="CAUSAL_LM", target_modules=["q_proj"],
+                                          modules_to_save=["lm_head"])), "peft"
     yield "lora_bin", binary, "peft"
     if not quick:
-        yield "ia3", adapter(peft.IA3Config(task_type="CAUSAL_LM", target_modules=["k_proj"], feedforward_modules=[])), "peft"
+        yield "ia3", adapter(peft.IA3Config(task_type="CAUSAL_LM", target_modules=["k_proj"],
+                                            feedforward_modules=[])), "peft"
         yield "prompt", adapter(peft.PromptTuningConfig(task_type="CAUSAL_LM", num_virtual_tokens=2)), "peft"
 
 
 def diffusers_files(quick):
     import diffusers
-    unet = {"sample_size": 8, "in_channels": 3, "out_channels": 3, "layers_per_block": 1, "block_out_channels": (8, 8), "norm_num_groups": 4,
+    unet = {"sample_size": 8, "in_channels": 3, "out_channels": 3, "layers_per_block": 1, "block_out_channels": (8, 8),
+            "norm_num_groups": 4,
             "down_block_types": ("DownBlock2D", "AttnDownBlock2D"), "up_block_types": ("AttnUpBlock2D", "UpBlock2D")}
 
     def pipeline(safe):
-        return lambda path: diffusers.DDPMPipeline(diffusers.UNet2DModel(**unet), diffusers.DDPMScheduler(10)).save_pretrained(
-            path, safe_serialization=safe)
+        return lambda path: diffusers.DDPMPipeline(diffusers.UNet2DModel(**unet),
+                                                   diffusers.DDPMScheduler(10)).save_pretrained(
+path, safe_serialization=safe)
 
     yield "ddpm", pipeline(True), "diffusers"
     yield "ddpm_bin", pipeline(False), "diffusers"
@@ -349,7 +378,8 @@ def sentence_transformers_files(quick):
 
     def write(path):
         bert = path / "source"
-        transformers.BertModel(transformers.BertConfig(hidden_size=8, num_hidden_layers=1, num_attention_heads=2, intermediate_size=8,
+        transformers.BertModel(transformers.BertConfig(hidden_size=8, num_hidden_layers=1, num_attention_heads=2,
+                                                       intermediate_size=8,
                                                        vocab_size=120)).save_pretrained(bert)
         make_tokenizer().save_pretrained(bert)
         parts = [Transformer(str(bert)), Pooling(8)]
@@ -365,7 +395,8 @@ def accelerate_files(quick):
     def state(path):
         engine = accelerate.Accelerator(cpu=True)
         model = torch.nn.Linear(3, 2)
-        parts = engine.prepare(model, torch.optim.AdamW(model.parameters()), torch.optim.lr_scheduler.StepLR(torch.optim.SGD(model.parameters(), 0.1), 1))
+        parts = engine.prepare(model, torch.optim.AdamW(model.parameters()),
+                               torch.optim.lr_scheduler.StepLR(torch.optim.SGD(model.parameters(), 0.1), 1))
         engine.save_state(str(path))
         del parts
 
@@ -378,9 +409,12 @@ def ultralytics_files(quick):
     import own_yolo.nn.tasks as tasks
 
     model = tasks.DetectionModel()
-    yield "yolo.pt", saved({"epoch": -1, "best_fitness": None, "model": model.half(), "ema": None, "updates": None, "optimizer": None,
-                            "train_args": {"data": "coco.yaml", "imgsz": 640}, "date": "2024-01-01T00:00:00", "version": "8.0.0"}, True, 2), "torch"
-    yield "yolo.legacy.pt", saved({"model": model, "names": {0: "person"}, "stride": torch.tensor([8.0])}, False, 2), "torch"
+    yield "yolo.pt", saved({"epoch": -1, "best_fitness": None, "model": model.half(), "ema": None, "updates": None,
+                            "optimizer": None,
+                            "train_args": {"data": "coco.yaml", "imgsz": 640}, "date": "2024-01-01T00:00:00",
+                            "version": "8.0.0"}, True, 2), "torch"
+    yield "yolo.legacy.pt", saved({"model": model, "names": {0: "person"}, "stride": torch.tensor([8.0])}, False,
+                                  2), "torch"
 
 
 # --- Formats without code
@@ -390,14 +424,16 @@ def onnx_files(quick):
     import onnx
     from onnx import TensorProto, helper, numpy_helper
     weight = numpy_helper.from_array(np.ones((4, 2), np.float32), "w")
-    graph = helper.make_graph([helper.make_node("MatMul", ["x", "w"], ["h"]), helper.make_node("Relu", ["h"], ["y"])], "g",
+    graph = helper.make_graph([helper.make_node("MatMul", ["x", "w"], ["h"]), helper.make_node("Relu", ["h"], ["y"])],
+                              "g",
                               [helper.make_tensor_value_info("x", TensorProto.FLOAT, [1, 4])],
                               [helper.make_tensor_value_info("y", TensorProto.FLOAT, [1, 2])], [weight])
     model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=9)
 
     def external(path):
         path.mkdir()
-        onnx.save(model, str(path / "model.onnx"), save_as_external_data=True, location="model.onnx.data", size_threshold=0)
+        onnx.save(model, str(path / "model.onnx"), save_as_external_data=True, location="model.onnx.data",
+                  size_threshold=0)
 
     yield "plain.onnx", lambda path: onnx.save(model, str(path)), "onnx"
     yield "external", external, "onnx-folder"
@@ -426,11 +462,15 @@ def safetensors_files(quick):
     import numpy as np
     import torch
     from safetensors import numpy as safe_numpy, torch as safe_torch
-    kinds = (torch.float32, torch.float16, torch.bfloat16, torch.int64, torch.int8, torch.uint8, torch.bool, torch.float8_e4m3fn)
+    kinds = (torch.float32, torch.float16, torch.bfloat16, torch.int64, torch.int8, torch.uint8, torch.bool,
+             torch.float8_e4m3fn)
     tensors = {f"{index}.{kind}": torch.zeros(3, 5).to(kind) for index, kind in enumerate(kinds)}
-    yield "torch.safetensors", lambda path: safe_torch.save_file({**tensors, "empty": torch.zeros(0, 3), "one": torch.tensor(1.0)}, path,
-                                                                 metadata={"format": "pt", "note": '{"a": "\u00e9"}'}), "safetensors"
-    yield "numpy.safetensors", lambda path: safe_numpy.save_file({"a": np.zeros(3), "b": np.ones((2, 2), np.int32)}, path), "safetensors"
+    yield "torch.safetensors", lambda path: safe_torch.save_file({**tensors, "empty": torch.zeros(0, 3),
+                                                                  "one": torch.tensor(1.0)}, path,
+                                                                 metadata={"format": "pt",
+                                                                           "note": '{"a": "\u00e9"}'}), "safetensors"
+    yield "numpy.safetensors", lambda path: safe_numpy.save_file({"a": np.zeros(3), "b": np.ones((2, 2), np.int32)},
+                                                                 path), "safetensors"
     yield "none.safetensors", lambda path: safe_torch.save_file({}, path), "safetensors"
 
 
@@ -449,7 +489,8 @@ def other_picklers_files(quick):
     import dill
     import numpy as np
     from torch import nn
-    values = {"plain": {"a": [1, 2.5, "x"], "when": datetime.datetime(2020, 1, 2)}, "array": np.arange(4.0), "module": nn.Linear(2, 2),
+    values = {"plain": {"a": [1, 2.5, "x"], "when": datetime.datetime(2020, 1, 2)}, "array": np.arange(4.0),
+              "module": nn.Linear(2, 2),
               "ordered": collections.OrderedDict(a=1), "counter": collections.Counter("abba"), "function": np.mean}
     for name, value in values.items():
         yield f"{name}.dill.pkl", lambda path, value=value: path.write_bytes(dill.dumps(value)), "dill"
@@ -501,7 +542,8 @@ def library(text):
     def call(*arguments, **options):
         parts = text.split(".")
         depth = next(depth for depth in range(len(parts) - 1, 0, -1) if importable(".".join(parts[:depth])))
-        return functools.reduce(getattr, parts[depth:], importlib.import_module(".".join(parts[:depth])))(*arguments, **options)
+        return functools.reduce(getattr, parts[depth:],
+                                importlib.import_module(".".join(parts[:depth])))(*arguments, **options)
     return call
 
 
@@ -535,11 +577,13 @@ LOADERS = {
     "model": lambda path: library("transformers.AutoModel.from_pretrained")(path),
     "peft": lambda path: library("peft.AutoPeftModelForCausalLM.from_pretrained")(path),
     "diffusers": lambda path: library("diffusers.DDPMPipeline.from_pretrained")(path),
-    "sentence-transformers": lambda path: library("sentence_transformers.SentenceTransformer")(str(path / "model"), device="cpu").encode(["a"]),
+    "sentence-transformers": lambda path: library("sentence_transformers.SentenceTransformer")(
+        str(path / "model"), device="cpu").encode(["a"]),
     "onnx": lambda path: library("onnx.load")(str(path)),
     "onnx-folder": lambda path: library("onnx.load")(str(path / "model.onnx")),
     "gguf": lambda path: library("gguf.GGUFReader")(str(path)),
-    "safetensors": lambda path: library("safetensors.numpy.load_file")(path) if path.name[0] == "n" else library("safetensors.torch.load_file")(path),
+    "safetensors": lambda path: library("safetensors.numpy.load_file")(path) if path.name[0] == "n"
+    else library("safetensors.torch.load_file")(path),
     "datasets": lambda path: library("datasets.load_from_disk")(str(path))[0],
     "parquet": lambda path: library("datasets.Dataset.from_parquet")(str(path), cache_dir=str(path) + ".cache")[0],
 }

@@ -146,6 +146,7 @@ def values():
     yield "failure", Failure(1, "x")
     yield "dataclasses", [Record(), Frozen()]
     yield "tuples", [Point(1, 2), Typed()]
-    yield "subclasses", [OwnDict(a=1), OwnList([1]), OwnInt(1), OwnStr("a"), OwnSet([1]), OwnOrdered(a=1), OwnTuple([1]), OwnBytes(b"a")]
+    yield "subclasses", [OwnDict(a=1), OwnList([1]), OwnInt(1), OwnStr("a"), OwnSet([1]), OwnOrdered(a=1),
+                         OwnTuple([1]), OwnBytes(b"a")]
     yield "functions", [own_function, functools.partial(own_function, 1), Plain().method, Plain]
     yield "factory", collections.defaultdict(Plain)

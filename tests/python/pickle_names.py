@@ -62,7 +62,8 @@ def _stream_names(operations):
             keywords = stack.pop() if op == "NEWOBJ_EX" else None
             arguments, callee = stack.pop(), stack.pop()
             kind = "call" if op == "REDUCE" else "create"
-            if kind == "call" and callee in ("copyreg._reconstructor", "copy_reg._reconstructor") and isinstance(arguments, tuple):
+            if kind == "call" and callee in ("copyreg._reconstructor",
+                                             "copy_reg._reconstructor") and isinstance(arguments, tuple):
                 yield "create", arguments[0] if isinstance(arguments[0], Name) else Name("?"), None
             if kind == "call" and callee in ("copyreg.__newobj__", "copy_reg.__newobj__"):
                 yield "create", arguments[0] if isinstance(arguments[0], Name) else Name("?"), None
@@ -110,7 +111,8 @@ def _stream_names(operations):
             pass
         elif op == "EMPTY_TUPLE":
             stack.append(())
-        elif op in ("BINSTRING", "SHORT_BINSTRING", "STRING", "UNICODE", "BINUNICODE", "SHORT_BINUNICODE", "BINUNICODE8"):
+        elif op in ("BINSTRING", "SHORT_BINSTRING", "STRING", "UNICODE", "BINUNICODE", "SHORT_BINUNICODE",
+                    "BINUNICODE8"):
             stack.append(argument)
         else:
             stack.append(None if argument is None else ("value", argument))

@@ -129,7 +129,8 @@ def both(data):
 
 NAMES = [("os", "system"), ("m", "C"), ("m", "D"), ("a.b", "c"), ("m", "f"), ("n", "x.y"),
          ("__builtin__", "set"), ("m", "E")]
-TEXTS = ["os", "system", "m", "C", "x.y", "extend", "append", "add", "__setstate__", "k", "", "a long text", "f", "\u00e9"]
+TEXTS = ["os", "system", "m", "C", "x.y", "extend", "append", "add", "__setstate__", "k", "", "a long text", "f",
+         "\u00e9"]
 
 
 class Writer:
@@ -149,7 +150,8 @@ class Writer:
         elif choice == 1:
             self.put(b"X" + len(raw).to_bytes(4, "little") + raw)
         elif choice == 2:
-            self.put(b"V" + "".join(f"\\u{ord(c):04x}" if rng.random() < .3 else c for c in text).encode("latin1") + b"\n")
+            self.put(b"V" + "".join(f"\\u{ord(c):04x}" if rng.random() < .3 else c for c in text).encode("latin1") +
+                     b"\n")
         elif choice == 3 and plain:
             self.put(b"S'" + b"".join(b"\\x%02x" % c if rng.random() < .3 else bytes([c]) for c in raw) + b"'\n")
         elif choice == 4:
@@ -187,12 +189,14 @@ class Writer:
         if not found:
             return False
         index = rng.choice(found)
-        self.put(rng.choice([b"h" + bytes([index]) if index < 256 else b"g%d\n" % index, b"j" + index.to_bytes(4, "little"),
+        self.put(rng.choice([b"h" + bytes([index]) if index < 256 else b"g%d\n" % index,
+                             b"j" + index.to_bytes(4, "little"),
                              b"g %d\n" % index]))
         return True
 
     def plain(self):
-        self.put(self.rng.choice([b"N", b"\x88", b"K\x05", b"I0x10\n", b"I01\n", b"L5L\n", b"F1.5\n", b"G" + bytes(8), b"M\1\1",
+        self.put(self.rng.choice([b"N", b"\x88", b"K\x05", b"I0x10\n", b"I01\n", b"L5L\n", b"F1.5\n", b"G" + bytes(8),
+                                  b"M\1\1",
                                   b"\x8a\x01\x05", b"J\xff\xff\xff\xff", b"C\x03abc", b"\x96\x02" + bytes(7) + b"xy",
                                   b"B\1\0\0\0x", b"L0x10L\n"]))
 

@@ -155,7 +155,8 @@ def objects(protocol):
 
 # Ordinary values of the standard library, with names that the oldest interpreter knows.
 VALUES = '''
-import array, collections, datetime, decimal, fractions, functools, ipaddress, operator, pathlib, random, re, types, uuid
+import array, collections, datetime, decimal, fractions, functools, ipaddress, operator, pathlib, random, re, types
+import uuid
 
 
 def values():

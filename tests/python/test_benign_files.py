@@ -13,7 +13,8 @@ CODE = {"other_picklers/lambda.dill.pkl", "other_picklers/lambda.cloud.pkl"}
 
 
 def generator(*words, **more):
-    done = subprocess.run([sys.executable, "-W", "ignore", GENERATOR, *map(str, words)], capture_output=True, text=True, timeout=600,
+    done = subprocess.run([sys.executable, "-W", "ignore", GENERATOR, *map(str, words)], capture_output=True, text=True,
+                          timeout=600,
                           env=environment(HF_HUB_OFFLINE=1, TOKENIZERS_PARALLELISM="false", **more))
     assert done.returncode == 0, done.stderr[-3000:]
     return done.stdout.splitlines()
@@ -22,13 +23,17 @@ def generator(*words, **more):
 def test_files(tmp_path):
     generator(tmp_path, "--quick", HOME=tmp_path)
     done = subprocess.run([COMMAND, "scan", "--format", "json", tmp_path], capture_output=True, timeout=300)
-    results = {Path(result["path"]).relative_to(tmp_path).as_posix(): result for result in map(json.loads, done.stdout.splitlines())}
+    results = {Path(result["path"]).relative_to(tmp_path).as_posix(): result
+               for result in map(json.loads, done.stdout.splitlines())}
     assert len(results) > 300
     assert {name for name, result in results.items() if result["verdict"] == "deny"} == CODE
-    warned = {finding["rule"] for result in results.values() if result["verdict"] == "warn" for finding in result["findings"]}
+    warned = {finding["rule"] for result in results.values() if result["verdict"] == "warn"
+              for finding in result["findings"]}
     assert warned == {"unlisted-create"}, "an application's own classes, and nothing else"
-    for name, format in {"xgboost/classifier.json": "xgboost", "xgboost/classifier.ubj": "xgboost", "lightgbm/ranker.txt": "lightgbm",
-                         "keras/words.keras": "keras", "torch/scripted.pt": "torchscript", "gguf/tiny.gguf": "gguf"}.items():
+    for name, format in {"xgboost/classifier.json": "xgboost", "xgboost/classifier.ubj": "xgboost",
+                         "lightgbm/ranker.txt": "lightgbm",
+                         "keras/words.keras": "keras", "torch/scripted.pt": "torchscript",
+                         "gguf/tiny.gguf": "gguf"}.items():
         assert format in results[name]["format"]
 
     loaded = generator("--load", tmp_path, HOME=tmp_path, LD_PRELOAD=LIBRARY, GUARD_QUIET=1)

@@ -15,7 +15,8 @@ from scenes.test_stdlib_interpreters import INTERPRETERS
 
 HERE = Path(__file__).parent
 GENERATOR = HERE / "benign_values.py"
-LIBRARIES = ("numpy", "pandas", "scipy", "sklearn", "joblib", "torch", "torch_saved", "transformers", "peft", "accelerate")
+LIBRARIES = ("numpy", "pandas", "scipy", "sklearn", "joblib", "torch", "torch_saved", "transformers", "peft",
+             "accelerate")
 STDLIB = ("stdlib", "stdlib_asyncio")
 
 # Refused on purpose, with the rule that says why.
@@ -34,7 +35,8 @@ def refused(name):
 
 
 def generate(python, folder, sections):
-    done = subprocess.run([python, "-W", "ignore", GENERATOR, folder, *sections], capture_output=True, text=True, timeout=900)
+    done = subprocess.run([python, "-W", "ignore", GENERATOR, folder, *sections], capture_output=True, text=True,
+                          timeout=900)
     assert done.returncode == 0, done.stderr[-3000:]
     assert len(list(folder.iterdir())) > 5, done.stderr[-3000:]
     return folder
@@ -52,7 +54,8 @@ def load(python, folder):
     """What enforce refused, as lines."""
     environment = {key: value for key, value in os.environ.items() if not key.startswith("GUARD_")}
     environment |= {"LD_PRELOAD": str(LIBRARY), "GUARD_QUIET": "1"}
-    done = subprocess.run([python, "-W", "ignore", GENERATOR, "--load", folder], capture_output=True, text=True, timeout=900,
+    done = subprocess.run([python, "-W", "ignore", GENERATOR, "--load", folder], capture_output=True, text=True,
+                          timeout=900,
                           env=environment)
     assert done.returncode == 0, done.stderr[-3000:]
     loaded = int(done.stderr.splitlines()[-1].split()[0])
@@ -61,7 +64,8 @@ def load(python, folder):
 
 
 def complaints(scanned):
-    return [f"{name}: {line['verdict']}: " + "; ".join(f"{f['rule']} {f['effect']} {f['name']} {f['args']}" for f in line["findings"]
+    return [f"{name}: {line['verdict']}: " + "; ".join(f"{f['rule']} {f['effect']} {f['name']} {f['args']}"
+                                                       for f in line["findings"]
                                                      if f["decision"] != "allow")
             for name, line in scanned.items() if line["verdict"] != "allow" and not refused(name)]
 

@@ -1,5 +1,5 @@
-"""Code that lies beside a model, as `guard scan` sees it: in a downloaded model, in an application's repository that keeps weights
-beside its code, in an installed package, and where there is no model at all."""
+"""Code that lies beside a model, as `guard scan` sees it: in a downloaded model, in an application's repository that
+keeps weights beside its code, in an installed package, and where there is no model at all."""
 import json
 import marshal
 import py_compile
@@ -64,7 +64,8 @@ def test_python_does_run_them(tmp_path):
     subprocess.run([sys.executable, "-c", ""], env=environment(PYTHONPATH=tmp_path), check=True, timeout=60)
     assert (tmp_path / "marker").exists()
     (tmp_path / "hook.pth").write_text(f"import os; open({str(tmp_path / 'second')!r}, 'w')\n")
-    subprocess.run([sys.executable, "-c", f"import site; site.addsitedir({str(tmp_path)!r})"], env=environment(), check=True, timeout=60)
+    subprocess.run([sys.executable, "-c", f"import site; site.addsitedir({str(tmp_path)!r})"], env=environment(),
+                   check=True, timeout=60)
     assert (tmp_path / "second").exists()
 
 
@@ -77,7 +78,8 @@ def test_shadows_and_what_cannot_be_read(tmp_path):
     py_compile.compile(folder / "utils.py", folder / "helper.pyc")
     (folder / "code.bin").write_bytes(marshal.dumps(compile("x = 1", "x", "exec")))
     results = scan(folder)
-    names = {name: (result["verdict"], result["findings"][0]["name"]) for name, result in results.items() if result["findings"]}
+    names = {name: (result["verdict"], result["findings"][0]["name"]) for name,
+             result in results.items() if result["findings"]}
     assert names == {"json.py": ("warn", "python-source/json"), "torch/__init__.py": ("warn", "python-source/torch"),
                      "kernel.so": ("warn", "native-object/kernel"), "helper.pyc": ("warn", "python-bytecode/helper"),
                      "code.bin": ("deny", "marshal")}

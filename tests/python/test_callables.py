@@ -1,5 +1,5 @@
-"""Every callable that the standard library, numpy and torch offer, every known gadget and every name of published models:
-called from a pickle, each is denied at rest unless the policy lists exactly that name."""
+"""Every callable that the standard library, numpy and torch offer, every known gadget and every name of published
+models: called from a pickle, each is denied at rest unless the policy lists exactly that name."""
 import collections
 import json
 import os
@@ -17,7 +17,8 @@ AT_A_TIME = 100_000  # names for which the memory of one scan suffices
 ARGUMENTS = {"none": [], "one text": [text("x")], "two texts": [text("x"), text("y")]}
 # What a rule may allow to be called: the ids of rules, each with how many names of these packages it allows at most.
 ALLOWING = {
-    "stdlib-value": 460, "known-exception": 80, "numpy-value": 12, "torch-value": 22, "torchscript-list": 6, "factory": 3, "flags": 3,
+    "stdlib-value": 460, "known-exception": 80, "numpy-value": 12, "torch-value": 22, "torchscript-list": 6,
+    "factory": 3, "flags": 3,
     "plain-object": 4, "random-generator": 4, "array-of-type": 1, "iterator": 1, "type-of-value": 1, "attribute": 1,
     "bytes-from-text": 2, "generic-type": 1, "tensor-subclass": 2, "nested-tensor-bytes": 1, "ufunc": 2,
 }
@@ -30,7 +31,8 @@ def offered(tmp_path_factory):
     environment = {**os.environ, "HOME": str(folder), "TMPDIR": str(folder), "CUDA_VISIBLE_DEVICES": ""}
     script = ROOT / "tests" / "python" / "callables.py"
     with open(folder / "names", "wb") as names, open(folder / "complaints", "wb") as complaints:
-        subprocess.run([sys.executable, script, "stdlib", "numpy", "torch"], cwd=folder, env=environment, stdin=subprocess.DEVNULL,
+        subprocess.run([sys.executable, script, "stdlib", "numpy", "torch"], cwd=folder, env=environment,
+                       stdin=subprocess.DEVNULL,
                        stdout=names, stderr=complaints, check=True, timeout=300)
     lines = (folder / "names").read_bytes().decode("utf-8", "surrogateescape").splitlines()
     return [tuple(line.split("\t")) for line in lines]
@@ -39,7 +41,8 @@ def offered(tmp_path_factory):
 def test_enough_is_offered(offered):
     packages = collections.Counter(module.partition(".")[0] for module, _ in offered)
     assert packages["torch"] > 100_000 and packages["numpy"] > 10_000 and len(offered) > 200_000
-    for expected in ("os", "system"), ("posix", "system"), ("subprocess", "Popen"), ("torch.hub", "load"), ("pathlib", "Path.unlink"):
+    for expected in ("os", "system"), ("posix", "system"), ("subprocess",
+                                                            "Popen"), ("torch.hub", "load"), ("pathlib", "Path.unlink"):
         assert expected in offered
 
 
@@ -57,7 +60,8 @@ def test_called_is_denied_unless_listed(offered, tmp_path):
             if effect.kind == "call" and effect.decision != "deny":
                 allowed[effect.rule].add(effect.name)
     assert not wanted - told, sorted(wanted - told)[:10]
-    listed = {pattern for rule in json.loads((ROOT / "policy" / "default.json").read_text())["rules"] for pattern in rule.get("match", [])}
+    listed = {pattern for rule in json.loads((ROOT / "policy" / "default.json").read_text())["rules"]
+              for pattern in rule.get("match", [])}
     for rule, names in allowed.items():
         print(f"{rule}: {' '.join(sorted(names))}")
         assert len(names) <= ALLOWING.get(rule, 0), (rule, names)
@@ -98,7 +102,8 @@ def gadgets():
 def test_gadgets_are_denied(tmp_path):
     # "os.*": any name there that no rule lists.
     pairs = [pair for gadget in gadgets() if gadget not in GUARDED for pair in splits(gadget.replace("*", "anything"))]
-    allowed = [effect for effect in judge(tmp_path / "x", *every_call(pairs)) if effect.kind == "call" and effect.decision != "deny"]
+    allowed = [effect for effect in judge(tmp_path / "x", *every_call(pairs)) if effect.kind == "call"
+               and effect.decision != "deny"]
     assert not allowed, allowed
 
 
@@ -108,7 +113,8 @@ def test_gadgets_that_ordinary_pickles_use(gadget, tmp_path):
     assert deepest(told) == "deny", told
 
 
-@pytest.mark.parametrize("arguments", [[METHOD], [text("x"), METHOD], [METHOD, name("torch", "Tensor"), b")", b"}"]], ids=["first", "second", "four"])
+@pytest.mark.parametrize("arguments", [[METHOD], [text("x"), METHOD], [METHOD, name("torch", "Tensor"), b")", b"}"]],
+                         ids=["first", "second", "four"])
 def test_methods_are_not_handed_to_whoever_calls_them(arguments, tmp_path):
     """What is allowed with ordinary arguments, with a method of an object that the stream made."""
     for callee in (("numpy.random._pickle", "__generator_ctor"), ("numpy.random._pickle", "__randomstate_ctor"),
@@ -160,7 +166,8 @@ def test_usual_calls_are_allowed(callee, tmp_path):
 
 
 def benign_globals():
-    rows = [line.split("\t") for line in (DATA / "benign_globals.tsv").read_text().splitlines() if not line.startswith("#")]
+    rows = [line.split("\t") for line in (DATA / "benign_globals.tsv").read_text().splitlines()
+            if not line.startswith("#")]
     assert len(rows) > 1100
     return rows
 

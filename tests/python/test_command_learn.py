@@ -118,8 +118,10 @@ class Log:
         self.records = []
 
     def add(self, kind, name, path=None, **more):
-        self.records.append({"v": 1, "event": kind, "mode": "audit", "decision": "deny", "rule": "unlisted-call", "effect": kind,
-                             "name": name, "path": str(path or self.folder / "model.pkl"), "sha256": None, "model": None, **more})
+        self.records.append({"v": 1, "event": kind, "mode": "audit", "decision": "deny", "rule": "unlisted-call",
+                             "effect": kind,
+                             "name": name, "path": str(path or self.folder / "model.pkl"), "sha256": None,
+                             "model": None, **more})
 
     def learn(self, *options):
         self.path.write_text("".join(json.dumps(record) + "\n" for record in self.records))
@@ -154,7 +156,8 @@ def test_fewest_and_narrowest(log, tmp_path):
     assert learnt[0]["why"] == "denied 4 times by unlisted-call"
     assert learnt[2]["why"] == "review this call: denied 1 time by unlisted-call, asked by infer.py:12"
     review = run.stdout.index("review them")
-    assert review < run.stdout.index("call pkg.make") < run.stdout.index("only appear by name") < run.stdout.index("import pkg.a")
+    assert review < run.stdout.index("call pkg.make") < run.stdout.index("only appear by name") \
+        < run.stdout.index("import pkg.a")
     assert "1 denial that no rule can allow" in run.stderr
 
 
@@ -184,7 +187,8 @@ def test_what_is_dangerous_is_not_learnt_silently(tmp_path):
     assert rules(policy) == [] and not (tmp_path / "marker").exists()
     run = guard("learn", log, "--into", policy, "--accept", "posix.system")
     assert run.returncode == 0, run.stderr
-    assert {(rule["effect"], *rule["match"]) for rule in rules(policy)} == {("call", "posix.system"), ("import", "posix.system")}
+    assert {(rule["effect"], *rule["match"])
+            for rule in rules(policy)} == {("call", "posix.system"), ("import", "posix.system")}
     assert all(rule["path"] == [str(poisoned)] for rule in rules(policy))
     assert guard("scan", "--policy", policy, poisoned).returncode == 0
     other = tmp_path / "other.pkl"
@@ -230,8 +234,10 @@ def test_a_rule_with_a_content_counts_when_the_file_is_loaded(scene):
 
 
 @pytest.mark.parametrize("words, says", [
-    ([], "no LOG"), (["x", "--nonsense"], "no option"), (["x", "--into"], "needs a value"), (["/no/such.log"], "No such file"),
-    (["/dev/null", "--into", "broken.json"], "broken.json:1:1: "), (["/dev/null", "-o", "/no/folder/p.json"], "No such file")])
+    ([], "no LOG"), (["x", "--nonsense"], "no option"), (["x", "--into"], "needs a value"),
+    (["/no/such.log"], "No such file"),
+    (["/dev/null", "--into", "broken.json"], "broken.json:1:1: "),
+    (["/dev/null", "-o", "/no/folder/p.json"], "No such file")])
 def test_wrong_usage(words, says, tmp_path):
     (tmp_path / "broken.json").write_text("nonsense")
     run = guard("learn", *words, cwd=tmp_path)

@@ -34,8 +34,10 @@ class Host:
         if data is not None:
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_bytes(data)
-        self.records.append({"v": 1, "event": "load", "mode": "enforce", "decision": "allow", "rule": None, "path": str(path),
-                             "format": "safetensors", "sha256": None, "model": None, "parent": None, "edge": "observed", **more})
+        self.records.append({"v": 1, "event": "load", "mode": "enforce", "decision": "allow", "rule": None,
+                             "path": str(path),
+                             "format": "safetensors", "sha256": None, "model": None, "parent": None, "edge": "observed",
+                             **more})
         return path
 
     def write(self):
@@ -65,11 +67,13 @@ def test_a_lock_of_a_log(host):
     host.hub("org/base", OLD, "model.safetensors", b"weights")
     host.hub("org/base", OLD, "model.safetensors", b"weights")
     host.hub("org/base", OLD, "vocab.txt", b"words", format=None)
-    host.load(host.folder / "local" / "model.pt", b"pickle", format="pickle", model={"id": "file:x", "revision": None, "inside": "y"})
+    host.load(host.folder / "local" / "model.pt", b"pickle", format="pickle",
+              model={"id": "file:x", "revision": None, "inside": "y"})
     run = host.make("-o", host.lock)
     assert (run.returncode, run.stderr) == (0, ""), run.stderr
     assert run.stdout == f"{host.lock}: 2 models, 3 files\n"
-    assert host.files() == {("hf:org/base", OLD): {"model.safetensors": sha256(b"weights"), "vocab.txt": sha256(b"words")},
+    assert host.files() == {("hf:org/base", OLD): {"model.safetensors": sha256(b"weights"),
+                                                   "vocab.txt": sha256(b"words")},
                             ("file:x", None): {"y": sha256(b"pickle")}}
 
 
@@ -88,7 +92,8 @@ def test_the_same_logs_give_the_same_lock_in_any_order(host):
 
 
 def test_edges_that_files_name(host):
-    """A record of what a file names makes an edge, loaded on its behalf or not; an update keeps edges and says which are new."""
+    """A record of what a file names makes an edge, loaded on its behalf or not; an update keeps edges and says which
+    are new."""
     for name in "adapter", "base", "else":
         host.hub(f"org/{name}", OLD, "a.safetensors", b"1")
     config = host.folder / "hub" / "models--org--adapter" / "snapshots" / OLD / "adapter_config.json"
@@ -97,7 +102,8 @@ def test_edges_that_files_name(host):
         host.load(config, None, event="depend", edge="declared", name=target[3:], target=target, pinned=pinned)
 
     def pins():
-        return [item["value"] for component in json.loads(host.lock.read_text())["components"] for item in component["properties"]
+        return [item["value"] for component in json.loads(host.lock.read_text())["components"]
+                for item in component["properties"]
                 if item["name"] == "guard:pinned"]
 
     def needs():
@@ -113,7 +119,8 @@ def test_edges_that_files_name(host):
     names("hf:org/base")  # once without a commit is not pinned
     names("hf:org/base", pinned=True)
     run = host.make("--update", host.lock)
-    assert run.stdout.splitlines()[:-1] == ["changed hf:org/adapter no longer names the commit of hf:org/base"] and not pins()
+    assert run.stdout.splitlines()[:-1] == ["changed hf:org/adapter no longer names the commit of hf:org/base"]
+    assert not pins()
     names("hf:org/else")
     run = host.make("--update", host.lock)
     assert run.stdout.splitlines()[:-1] == ["new     hf:org/adapter leads to hf:org/else"], run.stdout
@@ -144,7 +151,8 @@ def test_what_counts(host):
     host.load(host.folder / "data" / "frame.pkl", b"1", format="pickle")
     host.records.append({"v": 1, "event": "start", "mode": "enforce", "decision": "allow", "path": "/usr/bin/python3"})
     assert host.make("-o", host.lock).returncode == 0
-    assert host.files().keys() == {("hf:org/audited", OLD), ("hf:org/drifted", OLD), ("hf:org/code", OLD), ("file:data", None)}
+    assert host.files().keys() == {("hf:org/audited", OLD), ("hf:org/drifted", OLD), ("hf:org/code", OLD),
+                                   ("file:data", None)}
     assert list(host.files()["file:data", None]) == ["frame.pkl"]
 
 
@@ -156,7 +164,8 @@ def test_globs(host):
     assert {model for model, _ in host.files()} == {"hf:org/base", "hf:org/else", "hf:other/base"}
     # An update keeps the scope.
     assert host.make("--update", host.lock).stdout.startswith("nothing changed")
-    scopes = [item["value"] for item in json.loads(host.lock.read_text())["metadata"]["properties"] if item["name"] == "guard:scope"]
+    scopes = [item["value"] for item in json.loads(host.lock.read_text())["metadata"]["properties"]
+              if item["name"] == "guard:scope"]
     assert scopes == ["hf:org/*", "hf:other/**"]
 
 
@@ -195,13 +204,15 @@ def test_many_hosts_make_one_lock(tmp_path):
     for number, host in enumerate(hosts):
         host.hub("org/base", OLD, "model.safetensors", None, sha256=sha256(b"base"))
         host.hub(f"org/own{number}", NEW, "x", None, sha256=sha256(b"own"))
-        host.load(host.folder / "srv" / "model" / "a.pt", None, sha256=sha256(b"a"), model={"id": f"file:{host.folder}/srv/model",
-                                                                                              "revision": None, "inside": "a.pt"})
+        host.load(host.folder / "srv" / "model" / "a.pt", None, sha256=sha256(b"a"),
+                  model={"id": f"file:{host.folder}/srv/model",
+                           "revision": None, "inside": "a.pt"})
     lock = tmp_path / "fleet.lock"
     run = guard("lock", *[host.write() for host in hosts], "-o", lock)
     assert run.returncode == 0, run.stderr
     assert hosts[0].files(lock) == {("hf:org/base", OLD): {"model.safetensors": sha256(b"base")},
-                                    ("hf:org/own0", NEW): {"x": sha256(b"own")}, ("hf:org/own1", NEW): {"x": sha256(b"own")},
+                                    ("hf:org/own0", NEW): {"x": sha256(b"own")},
+                                    ("hf:org/own1", NEW): {"x": sha256(b"own")},
                                     ("file:model", None): {"a.pt": sha256(b"a")}}
 
 
@@ -231,7 +242,8 @@ def test_damage_is_counted_and_missing_files_are_said(host):
     host.hub("org/base", OLD, "away", None)
     host.hub("org/base", OLD, os.fsdecode(b"caf\xe9"), b"1")
     log = host.write()
-    log.write_bytes(log.read_bytes() + b'{"v":1,"event":"load","decision":"al\nnonsense\n{"v":2,"event":"load","decision":"allow"}\n')
+    log.write_bytes(log.read_bytes() +
+                    b'{"v":1,"event":"load","decision":"al\nnonsense\n{"v":2,"event":"load","decision":"allow"}\n')
     run = host.make("-o", host.lock, log=log)
     assert run.returncode == 1
     assert f"{log}:4: neither a record nor a line" in run.stderr and "and 2 more such lines" in run.stderr
@@ -240,7 +252,8 @@ def test_damage_is_counted_and_missing_files_are_said(host):
 
 
 @pytest.mark.parametrize("words, says", [
-    ([], "no LOG"), (["x.log"], "where to?"), (["x.log", "-o"], "needs a value"), (["x.log", "--nonsense"], "no option"),
+    ([], "no LOG"), (["x.log"], "where to?"), (["x.log", "-o"], "needs a value"),
+    (["x.log", "--nonsense"], "no option"),
     (["/no/such.log", "-o", "x.lock"], "/no/such.log: No such file"),
     (["/dev/null", "--update", "/no/such.lock"], "/no/such.lock: cannot be opened: no such file"),
     (["/dev/null", "-o", "/no/such/folder/x.lock"], "No such file")])
@@ -257,7 +270,8 @@ def test_an_empty_lock_is_one(host):
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can act as another user")
 def test_nobody_else_has_a_hand_in_the_cache_of_hashes(host):
-    """A folder for hashes that belongs to another, is open to others or is a link is not used; the lock is made all the same."""
+    """A folder for hashes that belongs to another, is open to others or is a link is not used; the lock is made all the
+    same."""
     folder = host.folder / ".cache" / "guard" / "hashes"
     path = host.hub("org/base", OLD, "model.safetensors", b"weights")
     os.utime(path)

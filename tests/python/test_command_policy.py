@@ -19,7 +19,8 @@ def test_show(tmp_path):
     mine = tmp_path / "mine \u00e4.json"
     mine.write_text('{"version": 1, "mode": "audit", "rules": []}')
     shown = json.loads(guard("policy", "show", "--policy", mine).stdout)
-    assert shown["mode"] == "audit" and shown["policies"][0] == {"file": str(mine), "policy": json.loads(mine.read_text())}
+    assert shown["mode"] == "audit" and shown["policies"][0] == {"file": str(mine),
+                                                                 "policy": json.loads(mine.read_text())}
 
 
 def test_check(tmp_path):
@@ -46,7 +47,8 @@ def test_check_names_what_a_rule_overrides(tmp_path):
     assert run.returncode == 0, run.stderr
     lines = run.stdout.splitlines()
     assert any(line.startswith("  wide over ") and " posix." in line and "some cases" not in line for line in lines)
-    assert any(line.startswith("  narrow over ") and line.endswith("call torch.load (in some cases only)") for line in lines)
+    assert any(line.startswith("  narrow over ") and line.endswith("call torch.load (in some cases only)")
+               for line in lines)
     assert not any("harmless" in line or "stricter" in line for line in lines)
 
 
@@ -59,7 +61,8 @@ def explain(*words):
 def test_explain(tmp_path):
     text = explain("os.system")
     assert text.startswith("os.system\n")
-    assert [line.split()[:2] for line in text.splitlines()[1:]] == [["import", "deny"], ["create", "deny"], ["call", "deny"]]
+    assert [line.split()[:2] for line in text.splitlines()[1:]] == [["import", "deny"], ["create", "deny"],
+                                                                    ["call", "deny"]]
     assert "call      deny by rule " in explain("call:torch.load")
     assert explain("hf:org/name").splitlines()[1].split()[0] == "depend"
     assert [line.split()[0] for line in explain("./x").splitlines()[1:]] == ["read", "write", "exec", "native"]
@@ -126,7 +129,8 @@ def test_add_keeps_the_file(tmp_path):
 
 def test_add_refuses(tmp_path):
     policy = tmp_path / "p.json"
-    for words in (["call", "a.b"], ["--to", policy, "call"], ["--to", policy, "cal", "a.b"], ["--to", policy, "call", ""],
+    for words in (["call", "a.b"], ["--to", policy, "call"], ["--to", policy, "cal", "a.b"],
+                  ["--to", policy, "call", ""],
                   ["--to", policy, "call", "a.b", "--sha256", "xyz"], ["--to", policy, "call", "a.b", "--nonsense"],
                   ["--to", policy, "call", "a.b", "c.d"]):
         run = guard("policy", "add", *words)
@@ -144,14 +148,16 @@ def test_add_at_the_same_time(tmp_path):
     policy = tmp_path / "p.json"
     policy.write_text(EMPTY)
     runs = []
-    threads = [threading.Thread(target=lambda n=n: runs.append(guard("policy", "add", "--to", policy, "call", f"m.f{n}")))
+    threads = [threading.Thread(target=lambda n=n: runs.append(guard("policy", "add", "--to", policy, "call",
+                                                                     f"m.f{n}")))
                for n in range(12)]
     for thread in threads:
         thread.start()
     for thread in threads:
         thread.join()
     assert {run.returncode for run in runs} == {0}
-    assert sorted(rule["match"][0] for rule in json.loads(policy.read_text())["rules"]) == sorted(f"m.f{n}" for n in range(12))
+    assert sorted(rule["match"][0]
+                  for rule in json.loads(policy.read_text())["rules"]) == sorted(f"m.f{n}" for n in range(12))
 
 
 @pytest.mark.parametrize("words", [[], ["nonsense"], ["show", "x"], ["show", "--policy"]])

@@ -11,7 +11,8 @@ from conftest import COMMAND, RECORD_KEYS
 from selenium.webdriver.support.wait import WebDriverWait
 
 HOSTILE = '</script><script>document.title="owned"</script><img src=x onerror=alert(1)>"\\\x1b[2J\u202e\u2028'
-APP = [{"file": "/srv/app/infer.py", "line": 12, "function": "main"}, {"file": "/srv/app/infer.py", "line": 30, "function": "<module>"}]
+APP = [{"file": "/srv/app/infer.py", "line": 12, "function": "main"},
+       {"file": "/srv/app/infer.py", "line": 30, "function": "<module>"}]
 
 
 def frame(package, line=7, function="load"):
@@ -29,8 +30,10 @@ class Log:
         self.time += after
         stamp = time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(self.time)) + f".{int(self.time % 1 * 1e6):06d}Z"
         record = dict.fromkeys(RECORD_KEYS)
-        record.update({"v": 1, "time": stamp, "pid": pid, "tid": pid, "seq": len(self.lines), "event": event, "mode": "enforce",
-                       "decision": "allow", "origin": "library", "by": {"python": list(python), "native": list(native)}, **values})
+        record.update({"v": 1, "time": stamp, "pid": pid, "tid": pid, "seq": len(self.lines), "event": event,
+                       "mode": "enforce",
+                       "decision": "allow", "origin": "library", "by": {"python": list(python), "native": list(native)},
+                       **values})
         self.lines.append(json.dumps(record))
         return self
 
@@ -59,27 +62,34 @@ def story():
     by_app = {"named": {"by": "app", "file": "/srv/app/infer.py", "line": 12}}
     for pid in 100, 101:
         log.start(pid, after=0.2)
-        log.declare("acme/support-adapter", "adapter_config.json", "acme/llama-base", "base_model_name_or_path", pid=pid, after=1.7)
+        log.declare("acme/support-adapter", "adapter_config.json", "acme/llama-base", "base_model_name_or_path",
+                    pid=pid, after=1.7)
         log.load("acme/support-adapter", "adapter_config.json", pid, revision="a" * 40, after=0.01, **by_app)
         given = {"parent": "hf:acme/support-adapter", "from": "adapter_config.json", "edge": "declared"}
         log.load("acme/llama-base", "config.json", pid, after=0.02, **given)
         for shard in range(1, 5):
-            log.load("acme/llama-base", f"model-{shard:05}-of-00004.safetensors", pid, size=4_900_000_000, format="safetensors", after=0.4,
+            log.load("acme/llama-base", f"model-{shard:05}-of-00004.safetensors", pid, size=4_900_000_000,
+                     format="safetensors", after=0.4,
                      **given)
         log.load("acme/llama-base", "tokenizer.json", pid, size=9_000_000, **given)
         log.load("acme/support-adapter", "adapter_model.safetensors", pid, size=80_000_000, format="safetensors")
-    log.declare("acme/llama-base", "config.json", "acme/llama-code", "auto_map.AutoModel", pinned=True, revision="c" * 40)
-    log.load("acme/llama-code", "modeling_llama.py", format=None, parent="hf:acme/llama-base", edge="declared", **{"from": "config.json"})
+    log.declare("acme/llama-base", "config.json", "acme/llama-code", "auto_map.AutoModel", pinned=True,
+                revision="c" * 40)
+    log.load("acme/llama-code", "modeling_llama.py", format=None, parent="hf:acme/llama-base", edge="declared",
+             **{"from": "config.json"})
     log.load("someone/hidden-encoder", "config.json", parent="hf:acme/llama-code", **{"from": "modeling_llama.py"})
     log.load("studio/diffusion-xl", "model_index.json", after=0.3, **by_app)
     for part in "unet", "vae", "text_encoder":
-        log.load("studio/diffusion-xl", f"{part}/diffusion_pytorch_model.safetensors", size=2_500_000_000, format="safetensors", after=0.2)
+        log.load("studio/diffusion-xl", f"{part}/diffusion_pytorch_model.safetensors", size=2_500_000_000,
+                 format="safetensors", after=0.2)
     log.load("openai/clip-default", "pytorch_model.bin", size=600_000_000, format="torch-zip", after=0.2,
              python=[frame("torch/serialization.py"), frame("imagekit/embed.py", 44), *APP],
              named={"by": "library", "file": "/usr/lib/python3/dist-packages/imagekit/embed.py", "line": 9})
     log.declare("studio/diffusion-xl", "model_index.json", "studio/safety-checker", "safety_checker")
-    log.load("evil/reranker", "pytorch_model.bin", size=41_000_000, decision="deny", rule="exec-call", severity="critical", effect="call",
-             name="posix.system", args='"id"', why='calls posix.system("id")', format="torch-zip", after=0.4, revision="b" * 40,
+    log.load("evil/reranker", "pytorch_model.bin", size=41_000_000, decision="deny", rule="exec-call",
+             severity="critical", effect="call",
+             name="posix.system", args='"id"', why='calls posix.system("id")', format="torch-zip", after=0.4,
+             revision="b" * 40,
              native=[{"object": "/lib/libc.so.6", "symbol": "open64"}], **{**by_app, "edge": "observed"})
     log.lines[-1] = log.lines[-1].replace('"revision": null', '"revision": "refs/pr/7"')
     for minute in range(3):
@@ -88,7 +98,8 @@ def story():
 
 
 def report(*arguments, stdin=None, status=0):
-    done = subprocess.run([COMMAND, "report", *map(str, arguments)], input=stdin, capture_output=True, text=True, errors="surrogateescape")
+    done = subprocess.run([COMMAND, "report", *map(str, arguments)], input=stdin, capture_output=True, text=True,
+                          errors="surrogateescape")
     assert done.returncode == status, done.stderr
     return done
 
@@ -116,12 +127,15 @@ def test_graph(logs):
     assert ("hf:acme/llama-code", "hf:someone/hidden-encoder", "observed") in edges
     assert not edges["hf:studio/diffusion-xl", "hf:studio/safety-checker", "declared"]["loaded"]
     models = {model["id"]: model for model in graph["models"]}
-    assert models["hf:openai/clip-default"]["asked"]["by"] == "library" and models["hf:openai/clip-default"]["asked"]["name"] == "imagekit"
+    asked = models["hf:openai/clip-default"]["asked"]
+    assert asked["by"] == "library" and asked["name"] == "imagekit"
     assert models["hf:acme/support-adapter"]["asked"]["name"] == "infer.py"
     assert models["hf:evil/reranker"]["decision"] == "deny"
     assert findings(graph) == {
-        ("denied", "hf:evil/reranker"), ("hard-coded", "hf:openai/clip-default"), ("third-party-revision", "hf:evil/reranker"),
-        ("unpinned", "hf:acme/llama-base"), ("hidden-load", "hf:someone/hidden-encoder"), ("unpinned", "hf:studio/safety-checker"),
+        ("denied", "hf:evil/reranker"), ("hard-coded", "hf:openai/clip-default"),
+        ("third-party-revision", "hf:evil/reranker"),
+        ("unpinned", "hf:acme/llama-base"), ("hidden-load", "hf:someone/hidden-encoder"),
+        ("unpinned", "hf:studio/safety-checker"),
         ("not-loaded", "hf:studio/safety-checker"), ("late-load", None)}
     shards = [file for file in graph["files"] if "model-0000" in file["inside"]]
     assert len(shards) == 4 and all(file["loads"] == 2 for file in shards)
@@ -140,8 +154,10 @@ def test_quiet_run(tmp_path):
 
 @pytest.mark.parametrize("values, kind", [
     ({"python": [frame("transformers/hub.py"), frame("chatkit/bot.py"), *APP]}, "hidden-load"),
-    ({"python": [frame("transformers/hub.py"), frame("chatkit/bot.py"), *APP], "named": {"by": "app", "file": "infer.py", "line": 1}}, None),
-    ({"python": [frame("transformers/hub.py"), {"file": "/usr/lib/python3.11/threading.py", "line": 1, "function": "_bootstrap"}]},
+    ({"python": [frame("transformers/hub.py"), frame("chatkit/bot.py"), *APP],
+      "named": {"by": "app", "file": "infer.py", "line": 1}}, None),
+    ({"python": [frame("transformers/hub.py"),
+                 {"file": "/usr/lib/python3.11/threading.py", "line": 1, "function": "_bootstrap"}]},
      "hidden-load"),
     ({"python": [frame("transformers/hub.py"), {"file": "<string>", "line": 1, "function": "<module>"}]}, None),
     ({"python": []}, None),
@@ -165,16 +181,20 @@ def test_same_content_under_two_names(tmp_path):
 def test_text(logs):
     lines = report(logs[1]).stdout.splitlines()
     assert lines[0].startswith("infer.py ")
-    assert any("│   └── hf:acme/llama-base" in line and "[declared by adapter_config.json: base_model_name_or_path, not pinned]" in line
+    assert any("│   └── hf:acme/llama-base" in line
+               and "[declared by adapter_config.json: base_model_name_or_path, not pinned]" in line
                for line in lines)
-    assert "└── hf:openai/clip-default" in "\n".join(lines[lines.index(next(line for line in lines if line.startswith("library imagekit"))):])
+    assert "└── hf:openai/clip-default" in "\n".join(lines[lines.index(next(line for line in lines
+                                                                            if line.startswith("library imagekit"))):])
     assert lines[-1] == "9 models, 19 files, 2 processes, 33 records: 1 denied, 0 warned of"
     assert not any("\x1b" in line for line in lines)
 
 
 def test_audit_says_would(tmp_path):
-    log = Log().start().load("acme/a", "model.bin", mode="audit", decision="deny", rule="exec-call", why="calls posix.system()")
-    log.add("code", mode="audit", decision="deny", rule="model-code", model={"id": "hf:acme/b", "revision": None, "inside": "b.py"},
+    log = Log().start().load("acme/a", "model.bin", mode="audit", decision="deny", rule="exec-call",
+                             why="calls posix.system()")
+    log.add("code", mode="audit", decision="deny", rule="model-code",
+            model={"id": "hf:acme/b", "revision": None, "inside": "b.py"},
             path="/cache/models--acme--b/snapshots/r/b.py")
     lines = report(log.write(tmp_path / "log")).stdout
     assert "1 kB  WOULD BE DENIED" in lines.replace("1.0 kB", "1 kB") and "2 would be denied" in lines
@@ -197,7 +217,8 @@ def test_many_logs_and_stdin(logs, tmp_path):
     parts = as_json(tmp_path / "0.jsonl", tmp_path / "1.jsonl")
     alone = as_json(whole)
     assert {model["id"] for model in parts["models"]} == {model["id"] for model in alone["models"]}
-    assert {(e["parent"], e["child"], e["kind"]) for e in parts["edges"]} == {(e["parent"], e["child"], e["kind"]) for e in alone["edges"]}
+    assert {(e["parent"], e["child"], e["kind"])
+            for e in parts["edges"]} == {(e["parent"], e["child"], e["kind"]) for e in alone["edges"]}
     piped = report("--format", "json", "-", stdin=whole.read_text())
     assert json.loads(piped.stdout)["files"] == alone["files"]
 
@@ -207,7 +228,8 @@ def test_damaged_lines_are_said(logs, tmp_path):
     damaged.write_text(logs[1].read_text() + '{"v":1,"event":\nnonsense\n')
     done = report("--format", "json", damaged)
     assert json.loads(done.stdout)["damaged"] == 2 and "log:34" in done.stderr
-    assert report("--format", "json", damaged, tmp_path / "missing", status=2).stderr.count("missing: No such file") == 1
+    assert report("--format", "json", damaged, tmp_path / "missing",
+                  status=2).stderr.count("missing: No such file") == 1
 
 
 def test_output(logs, tmp_path):
@@ -227,8 +249,10 @@ def test_output(logs, tmp_path):
 def hostile_log(path):
     log = Log().start(program="/bin/" + HOSTILE)
     log.declare(HOSTILE.replace("/", "_"), HOSTILE, HOSTILE, HOSTILE, revision=HOSTILE)
-    log.load(HOSTILE.replace("/", "_"), HOSTILE, decision="deny", rule=HOSTILE, why=HOSTILE, sha256=HOSTILE, format=HOSTILE,
-             python=[{"file": HOSTILE, "line": 1, "function": HOSTILE}], native=[{"object": HOSTILE, "symbol": HOSTILE}],
+    log.load(HOSTILE.replace("/", "_"), HOSTILE, decision="deny", rule=HOSTILE, why=HOSTILE, sha256=HOSTILE,
+             format=HOSTILE,
+             python=[{"file": HOSTILE, "line": 1, "function": HOSTILE}],
+             native=[{"object": HOSTILE, "symbol": HOSTILE}],
              named={"by": "app", "file": HOSTILE, "line": 1})
     log.add("call", decision="deny", rule=HOSTILE, name=HOSTILE, args=HOSTILE, path=HOSTILE, why=HOSTILE)
     return log.write(path)
@@ -254,7 +278,8 @@ def test_damaged_anywhere(logs):
     for number, line in enumerate(lines):
         record = json.loads(line)
         for key in record:
-            for value in (None, 7, "x", [], {}, {"id": 3}, {"file": "x"}, {"python": [{"file": "x"}, 3]}, "y" * 9000, [{"file": 1}], -1e300):
+            for value in (None, 7, "x", [], {}, {"id": 3}, {"file": "x"}, {"python": [{"file": "x"}, 3]}, "y" * 9000,
+                          [{"file": 1}], -1e300):
                 odd.append(json.dumps({**record, key: value}))
         if number == 3:
             break
@@ -274,7 +299,8 @@ def browser(tmp_path_factory):
     assert chromium and driver, "`make check` installs chromium and chromium-driver"
     options = webdriver.ChromeOptions()
     options.binary_location = chromium
-    for argument in ("--headless=new", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage", "--disable-background-networking",
+    for argument in ("--headless=new", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage",
+                     "--disable-background-networking",
                      "--no-first-run", f"--user-data-dir={tmp_path_factory.mktemp('browser')}"):
         options.add_argument(argument)
     options.set_capability("goog:loggingPrefs", {"browser": "ALL"})
@@ -285,7 +311,8 @@ def browser(tmp_path_factory):
 
 def open_page(browser, log, page, scheme="light", width=1280, height=900):
     report(log, "-o", page)
-    browser.execute_cdp_cmd("Emulation.setEmulatedMedia", {"features": [{"name": "prefers-color-scheme", "value": scheme}]})
+    browser.execute_cdp_cmd("Emulation.setEmulatedMedia",
+                            {"features": [{"name": "prefers-color-scheme", "value": scheme}]})
     browser.execute_cdp_cmd("Emulation.setDeviceMetricsOverride",
                             {"width": width, "height": height, "deviceScaleFactor": 1, "mobile": width < 600})
     browser.get(page.as_uri())
@@ -309,14 +336,17 @@ def test_page(browser, logs, tmp_path, scheme, width):
     page = open_page(browser, logs[1], tmp_path / "page.html", scheme, width)
     requests = page.execute_script("return performance.getEntriesByType('resource').map(entry => entry.name)")
     assert requests == [] and page.get_log("browser") == []
-    red, green, blue = page.execute_script("return getComputedStyle(document.body).backgroundColor.match(/\\d+/g).map(Number)")
+    red, green, blue = page.execute_script(
+        "return getComputedStyle(document.body).backgroundColor.match(/\\d+/g).map(Number)")
     assert (red + green + blue < 150) == (scheme == "dark")
-    assert page.execute_script("return document.documentElement.scrollWidth <= innerWidth"), "the page is wider than the screen"
+    assert page.execute_script("return document.documentElement.scrollWidth <= innerWidth"), \
+        "the page is wider than the screen"
     nodes = page.find_elements("css selector", "#canvas .node[data-model]")
     assert len(nodes) == 9 and len(page.find_elements("css selector", "#canvas path.edge.declared")) == 3
     screenshot(page, f"{scheme}-{width}")
     # A click on a model shows its files, and one on "who asked" the stack.
-    next(node for node in nodes if node.get_attribute("data-model") == "hf:evil/reranker").find_element("css selector", ".box").click()
+    next(node for node in nodes if node.get_attribute("data-model") == "hf:evil/reranker").find_element("css selector",
+                                                                                                        ".box").click()
     detail = page.find_element("id", "detail")
     assert detail.is_displayed() and "pytorch_model.bin" in detail.text and "posix.system" in detail.text
     detail.find_element("css selector", "details.who summary").click()
@@ -331,7 +361,8 @@ def test_page_filters(browser, logs, tmp_path):
     page = open_page(browser, logs[1], tmp_path / "page.html")
     assert len(shown(page, "#model-list > details")) == 9 and len(shown(page, "#finding-list > li")) == 8
     page.find_element("id", "search").send_keys("llama")
-    assert {card.get_attribute("data-model") for card in shown(page, "#model-list > details")} == {"hf:acme/llama-base", "hf:acme/llama-code"}
+    assert {card.get_attribute("data-model")
+            for card in shown(page, "#model-list > details")} == {"hf:acme/llama-base", "hf:acme/llama-code"}
     assert len(page.find_elements("css selector", "#canvas .node[data-model]:not(.dim)")) == 2
     page.find_element("id", "search").send_keys("\b" * 5 + "exec-call")
     assert [card.get_attribute("data-model") for card in shown(page, "#model-list > details")] == ["hf:evil/reranker"]
@@ -341,14 +372,17 @@ def test_page_filters(browser, logs, tmp_path):
     page.find_element("css selector", "[data-filter=allow]").click()
     page.find_element("css selector", "[data-filter=declared]").click()
     assert not shown(page, "#canvas path.edge.declared") and shown(page, "#canvas path.edge.observed")
-    card = next(card for card in shown(page, "#model-list > details") if card.get_attribute("data-model") == "hf:acme/llama-base")
+    card = next(card for card in shown(page, "#model-list > details")
+                if card.get_attribute("data-model") == "hf:acme/llama-base")
     card.find_element("css selector", "summary").click()
-    WebDriverWait(page, 10).until(lambda _: card.find_elements("css selector", "ul"))  # "toggle" comes later than the click
+    WebDriverWait(page, 10).until(lambda _: card.find_elements("css selector",
+                                                               "ul"))  # "toggle" comes later than the click
     assert "model-00004-of-00004.safetensors" in card.text and "base_model_name_or_path" in card.text
     link = next(link for link in shown(page, "#finding-list a.model") if link.text == "hf:openai/clip-default")
     link.click()
     assert "imagekit/embed.py:9" in page.find_element("id", "detail").text
-    assert len(page.find_elements("css selector", "#time circle")) == 27 and len(page.find_elements("css selector", "#time rect")) == 6
+    assert len(page.find_elements("css selector",
+                                  "#time circle")) == 27 and len(page.find_elements("css selector", "#time rect")) == 6
 
 
 def test_page_with_hostile_names(browser, tmp_path):

@@ -63,7 +63,8 @@ def test_environment(tmp_path):
 
 def test_other_preloads_stay(tmp_path):
     other = compile_c(tmp_path / "other.so", "-shared", "-fPIC", source="int other;")
-    for old, new in (other, f"{LIBRARY.resolve()}:{other}"), (f"{other} {LIBRARY.resolve()}", f"{LIBRARY.resolve()}:{other}"):
+    for old, new in (other, f"{LIBRARY.resolve()}:{other}"), (f"{other} {LIBRARY.resolve()}",
+                                                              f"{LIBRARY.resolve()}:{other}"):
         run = guard("run", "--", sys.executable, "-c", SHOW.format("LD_PRELOAD"), env={"LD_PRELOAD": old})
         assert run.stdout.strip() == new, run.stderr
 
@@ -140,7 +141,8 @@ def test_another_c_library_is_refused(tmp_path):
 
 def test_another_machine_is_refused(tmp_path):
     foreign = tmp_path / "foreign"
-    foreign.write_bytes(struct.pack("<16sHHIQQQIHHHHHH", b"\x7fELF\x02\x01\x01", 2, 243, 1, 0, 64, 0, 0, 64, 56, 0, 64, 0, 0))
+    foreign.write_bytes(struct.pack("<16sHHIQQQIHHHHHH", b"\x7fELF\x02\x01\x01", 2, 243, 1, 0, 64, 0, 0, 64, 56, 0, 64,
+                                    0, 0))
     foreign.chmod(0o755)
     refused(guard("run", "--", foreign), "another machine")
     foreign.write_bytes(b"\x7fELF\x01\x01\x01" + bytes(100))
@@ -243,7 +245,8 @@ def test_the_lock_is_checked_first(tmp_path):
     lock = tmp_path / "models.lock"
     for way in ({"words": ["--lock", lock]}, {"words": [], "env": {"GUARD_LOCK": lock}}):
         lock.unlink(missing_ok=True)
-        run = lambda: guard("run", *way["words"], "--", sys.executable, "-c", SHOW.format("GUARD_LOCK"), env=way.get("env"),
+        run = lambda: guard("run", *way["words"], "--", sys.executable, "-c", SHOW.format("GUARD_LOCK"),
+                            env=way.get("env"),
                             cwd=tmp_path)
         refused(run(), f"{lock}: cannot be opened: no such file")
         lock.write_text(json.dumps(LOCK, indent=1).replace('"1.6"', '"1.4"'))

@@ -62,7 +62,8 @@ def test_json_lines(folder):
             assert isinstance(finding["offset"], int) and finding["why"]
     by_name = {os.path.basename(line["path"]): line for line in lines}
     assert {name: line["verdict"] for name, line in by_name.items()} == {
-        "empty": "allow", "evil.pkl": "deny", "good.pkl": "allow", "adapter_config.json": "allow", "config.json": "warn",
+        "empty": "allow", "evil.pkl": "deny", "good.pkl": "allow", "adapter_config.json": "allow",
+        "config.json": "warn",
         "notes.txt": "allow"}
     assert by_name["empty"]["format"] == by_name["notes.txt"]["format"] == []
     assert by_name["good.pkl"]["format"] == ["pickle"]

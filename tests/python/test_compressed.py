@@ -1,5 +1,6 @@
-"""Compressed models as the real libraries write them, judged at rest: whatever compresses it, what is inside is found, damage
-to it is told, and compressed data that are no model are left alone. What loads of such files do is in scenes/."""
+"""Compressed models as the real libraries write them, judged at rest: whatever compresses it, what is inside is found,
+damage to it is told, and compressed data that are no model are left alone. What loads of such files do is in
+scenes/."""
 import argparse
 import bz2
 import collections
@@ -55,8 +56,10 @@ COMPRESSORS = {
     "xz sha256": ("xz", lambda data: lzma.compress(data, check=lzma.CHECK_SHA256)),
     "lzma": ("lzma", lzma_alone), "lzma odd": ("lzma", lambda data: lzma_alone(data, filters=LZMA_ODD)),
     "lz4": ("lz4", lz4.frame.compress),
-    "lz4 independent": ("lz4", lambda data: lz4.frame.compress(data, block_linked=False, content_checksum=True, store_size=False)),
-    "zstd": ("zstd", zstandard.compress), "zstd -22": ("zstd", lambda data: zstandard.compress(data, 22)), "zstd --long": ("zstd", zstd_long),
+    "lz4 independent": ("lz4", lambda data: lz4.frame.compress(data, block_linked=False, content_checksum=True,
+                                                               store_size=False)),
+    "zstd": ("zstd", zstandard.compress), "zstd -22": ("zstd", lambda data: zstandard.compress(data, 22)),
+    "zstd --long": ("zstd", zstd_long),
 }
 # Those whose readers go on with what follows one stream.
 SEVERAL = [name for name, (form, _) in COMPRESSORS.items() if form != "zlib"]
@@ -104,7 +107,8 @@ def test_damage(tmp_path, name):
 @pytest.mark.parametrize("name", ["zlib", "gzip", "bz2", "xz", "lzma", "lz4"])
 def test_joblib(tmp_path, name):
     """Arrays lie between the opcodes, aligned; those of objects are pickles of their own."""
-    arrays = {"a": np.arange(100000), "f": np.asfortranarray(np.ones((30, 40))), "s": np.array(["a", "bc"]), "e": np.zeros((0, 3))}
+    arrays = {"a": np.arange(100000), "f": np.asfortranarray(np.ones((30, 40))), "s": np.array(["a", "bc"]),
+              "e": np.zeros((0, 3))}
     objects = np.array([Payload(), 1], dtype=object)
     joblib.dump({**arrays, "o": np.array([1, "x"], dtype=object), "z": 1}, tmp_path / "good", compress=(name, 3))
     joblib.dump({**arrays, "z": Payload()}, tmp_path / "after", compress=(name, 3))
@@ -114,10 +118,12 @@ def test_joblib(tmp_path, name):
 
 
 def test_far_back(tmp_path):
-    """A pickle whose later part refers to strings megabytes before: codecs that cannot be copied start again, seldom."""
+    """A pickle whose later part refers to strings megabytes before: codecs that cannot be copied start again,
+    seldom."""
     parts = [bytes(3 << 20)]
     for i in range(6):
-        parts += [bytes([i]) * (3 << 20), *(argparse.Namespace(max_features=1, random_state=2, n_estimators=n) for n in range(40))]
+        parts += [bytes([i]) * (3 << 20),
+                  *(argparse.Namespace(max_features=1, random_state=2, n_estimators=n) for n in range(40))]
     for name in ("bzip2", "xz", "lz4", "zstd"):
         (tmp_path / name).write_bytes(COMPRESSORS[name][1](pickle.dumps(parts)))
     for result in scan(*(tmp_path / name for name in ("bzip2", "xz", "lz4", "zstd"))):
@@ -185,7 +191,8 @@ def test_ordinary(tmp_path):
     ordinary(tmp_path)
     results = scan(tmp_path)
     assert len(results) == len(list(tmp_path.iterdir()))
-    assert [result for result in results if result["verdict"] != "allow" or result["findings"] or result["format"]] == []
+    assert [result for result in results if result["verdict"] != "allow" or result["findings"]
+            or result["format"]] == []
 
 
 ZEROS = bytes(16 << 20)

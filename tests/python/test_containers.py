@@ -1,5 +1,5 @@
-"""Containers as the real libraries write them, judged at rest by `guard scan`: what they hold is found, readers' quarrels
-are told, and what is no model is left alone."""
+"""Containers as the real libraries write them, judged at rest by `guard scan`: what they hold is found, readers'
+quarrels are told, and what is no model is left alone."""
 import csv
 import gzip
 import io
@@ -93,7 +93,8 @@ def test_storages_are_not_unpickled(checkpoint):
 
 @pytest.mark.parametrize("quarrel, token", [
     ("local name", "zip-names-differ"), ("local flag", "zip-flags-differ"), ("central flag", "zip-flags-differ"),
-    ("checksum", "zip-crc"), ("prefix", "zip-prefix"), ("twice", "zip-duplicate-name"), ("method", "zip-methods-differ"),
+    ("checksum", "zip-crc"), ("prefix", "zip-prefix"), ("twice", "zip-duplicate-name"),
+    ("method", "zip-methods-differ"),
 ])
 def test_quarrels(poisoned, quarrel, token):
     """Each hides the payload from some reader, or from some scanner; loaders that read it all the same must not."""
@@ -210,7 +211,8 @@ def test_compressed_pickles(tmp_path):
     joblib.dump({"a": np.arange(100000), "x": Payload()}, tmp_path / "joblib.z", compress=("zlib", 3))
     joblib.dump({"a": np.arange(100000), "x": Payload()}, tmp_path / "joblib.gz", compress=("gzip", 3))
     (tmp_path / "old.z").write_bytes(b"ZF" + hex(100).encode().ljust(19) + zlib.compress(pickle.dumps(Payload())))
-    for result in scan(*(tmp_path / name for name in ("long.pkl.gz", "appended.pkl.gz", "joblib.z", "joblib.gz", "old.z"))):
+    for result in scan(*(tmp_path / name for name in ("long.pkl.gz", "appended.pkl.gz", "joblib.z", "joblib.gz",
+                                                      "old.z"))):
         assert calls_system(result), result
     joblib.dump({"a": np.arange(100000)}, tmp_path / "clean.z", compress=("zlib", 3))
     assert clean(scan(tmp_path / "clean.z")[0], "zlib", "pickle")
@@ -247,26 +249,31 @@ def add(archive, name, content):
 
 @pytest.mark.parametrize("mode", ["w", "w:gz", "w:xz"])
 def test_nemo(tmp_path, checkpoint, poisoned, mode):
-    """NeMo's archive: a config that says what is built, beside the weights; configs elsewhere in a tar are somebody's own."""
+    """NeMo's archive: a config that says what is built, beside the weights; configs elsewhere in a tar are somebody's
+    own."""
     harmless = b"target: nemo.collections.asr.models.EncDecCTCModel\nsample_rate: 16000\n"
     harmful = b"encoder:\n  _target_: os.system\n  command: id\n"
-    for name, config, weights in (("good", harmless, checkpoint), ("config", harmful, checkpoint), ("weights", harmless, poisoned)):
+    for name, config, weights in (("good", harmless, checkpoint), ("config", harmful, checkpoint),
+                                  ("weights", harmless, poisoned)):
         with tarfile.open(tmp_path / f"{name}.nemo", mode) as archive:
             add(archive, "./model_config.yaml", config)
             add(archive, "./model_weights.ckpt", weights.read_bytes())
     with tarfile.open(tmp_path / "recipes.tar", mode) as archive:
         add(archive, "conf/train.yaml", harmful)
         add(archive, "data/example.pt", checkpoint.read_bytes())
-    good, config, weights, recipes = scan(*(tmp_path / name for name in ("good.nemo", "config.nemo", "weights.nemo", "recipes.tar")))
+    good, config, weights, recipes = scan(*(tmp_path / name
+                                            for name in ("good.nemo", "config.nemo", "weights.nemo", "recipes.tar")))
     assert good["verdict"] == "allow" and "tar" in good["format"]
-    assert config["verdict"] == "deny" and {finding["member"] for finding in config["findings"]} == {"./model_config.yaml"}
+    assert config["verdict"] == "deny" and {finding["member"]
+                                            for finding in config["findings"]} == {"./model_config.yaml"}
     assert calls_system(weights) == {"./model_weights.ckpt!poisoned/data.pkl"}
     assert recipes["verdict"] == "allow" and not recipes["findings"]
 
 
 def test_torchserve(tmp_path, checkpoint, poisoned):
     manifest = json.dumps({"model": {"handler": "handler.py", "serializedFile": "model.pt"}})
-    for name, handler, weights in (("plain", None, checkpoint), ("own", "import os\n", checkpoint), ("bad", None, poisoned)):
+    for name, handler, weights in (("plain", None, checkpoint), ("own", "import os\n", checkpoint),
+                                   ("bad", None, poisoned)):
         with zipfile.ZipFile(tmp_path / f"{name}.mar", "w", zipfile.ZIP_DEFLATED) as archive:
             archive.writestr("MAR-INF/MANIFEST.json", manifest)
             archive.write(weights, "model.pt")
@@ -288,7 +295,8 @@ def test_exported_program(tmp_path):
     (tmp_path / "bad.pt2").write_bytes((tmp_path / "good.pt2").read_bytes())
     buffer = io.BytesIO()
     torch.save(Payload(), buffer)
-    rewrite(tmp_path / "bad.pt2", lambda name, data: buffer.getvalue() if name.endswith("sample_inputs/model.pt") else data)
+    rewrite(tmp_path / "bad.pt2", lambda name, data: buffer.getvalue() if name.endswith("sample_inputs/model.pt")
+            else data)
     good, bad = scan(tmp_path / "good.pt2", tmp_path / "bad.pt2")
     assert clean(good, "zip", "torch-zip")
     assert {member.split("!")[0] for member in calls_system(bad)} == {"good/data/sample_inputs/model.pt"}
@@ -301,7 +309,8 @@ def test_7z(tmp_path):
         (tmp_path / name).write_bytes(content)
     with zipfile.ZipFile(tmp_path / "other.zip", "w") as archive:
         archive.writestr("backup.7z", content)
-    backup, photos, model, other = scan(*(tmp_path / name for name in ("backup.7z", "photos", "model.pth", "other.zip")))
+    backup, photos, model, other = scan(*(tmp_path / name
+                                          for name in ("backup.7z", "photos", "model.pth", "other.zip")))
     for result in backup, photos, other:
         assert result["verdict"] == "allow" and not result["format"]
     assert model["verdict"] == "deny" and said(model, "opaque") == {"7z"}

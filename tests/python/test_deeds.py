@@ -1,6 +1,6 @@
-"""Every hooked function of libc that changes the file system, reaches out or starts a program, called by its exact name as
-C++ or Rust would, without the interpreter knowing: inside an unpickler it fails with EACCES and has no effect, outside it works
-as ever."""
+"""Every hooked function of libc that changes the file system, reaches out or starts a program, called by its exact name
+as C++ or Rust would, without the interpreter knowing: inside an unpickler it fails with EACCES and has no effect,
+outside it works as ever."""
 import json
 import os
 import re
@@ -13,10 +13,11 @@ from interpreters import every_interpreter
 
 INTERPRETERS = every_interpreter()
 ROWS = re.findall(r"^(?:HOOK|MAYBE)\((\w+), [^,]+, (\w+), ", (ROOT / "preload" / "hooks.def").read_text(), re.M)
-# open_by_handle_at needs CAP_DAC_READ_SEARCH and a handle; openat2 is in no released libc that this runs on; fdopen names no
-# file; execvp and the like run in a forked child.
+# open_by_handle_at needs CAP_DAC_READ_SEARCH and a handle; openat2 is in no released libc that this runs on; fdopen
+# names no file; execvp and the like run in a forked child.
 UNCALLED = {"open_by_handle_at", "openat2", "fdopen", "_IO_fdopen"}
-NAMES = [name for family, name in ROWS if family in ("open", "write", "connect", "exec", "command") and name not in UNCALLED]
+NAMES = [name for family, name in ROWS if family in ("open", "write", "connect", "exec", "command")
+         and name not in UNCALLED]
 
 PROGRAM = r'''
 import ctypes, json, os, pickle, socket, struct, sys, threading
@@ -31,7 +32,8 @@ UDP = struct.pack("=H", socket.AF_INET) + struct.pack(">H", udp.getsockname()[1]
 FREE = struct.pack("=H", socket.AF_INET) + bytes(2) + bytes([127, 0, 0, 1]) + bytes(8)
 
 class Message(ctypes.Structure):
-    _fields_ = [("name", ctypes.c_void_p), ("length", ctypes.c_uint), ("parts", ctypes.c_void_p), ("count", ctypes.c_size_t),
+    _fields_ = [("name", ctypes.c_void_p), ("length", ctypes.c_uint), ("parts", ctypes.c_void_p),
+                ("count", ctypes.c_size_t),
                 ("control", ctypes.c_void_p), ("control_length", ctypes.c_size_t), ("flags", ctypes.c_int),
                 ("sent", ctypes.c_uint)]
 TO = ctypes.create_string_buffer(UDP, len(UDP))
@@ -52,7 +54,8 @@ def arguments(name):
     if name in ("freopen", "freopen64"):
         libc.fopen.restype = ctypes.c_void_p
         return new, b"w", ctypes.c_void_p(libc.fopen(b"/dev/null", b"r"))
-    if name == "syscall": return ctypes.c_long(257), ctypes.c_long(-100), new, ctypes.c_long(CREATE), ctypes.c_long(0o600)
+    if name == "syscall":
+        return ctypes.c_long(257), ctypes.c_long(-100), new, ctypes.c_long(CREATE), ctypes.c_long(0o600)
     if name in ("__open_2", "__open64_2"): return THERE, os.O_WRONLY
     if name in ("__openat_2", "__openat64_2"): return -100, THERE, os.O_WRONLY
     if name.startswith("creat"): return new, 0o600
@@ -61,7 +64,8 @@ def arguments(name):
     table = {
         "unlink": (THERE,), "unlinkat": (-100, THERE, 0), "remove": (THERE,), "rmdir": (b"folder",),
         "rename": (THERE, new), "renameat": (-100, THERE, -100, new), "renameat2": (-100, THERE, -100, new, 0),
-        "mkdir": (new, 0o700), "mkdirat": (-100, new, 0o700), "link": (THERE, new), "linkat": (-100, THERE, -100, new, 0),
+        "mkdir": (new, 0o700), "mkdirat": (-100, new, 0o700), "link": (THERE, new),
+        "linkat": (-100, THERE, -100, new, 0),
         "symlink": (THERE, new), "symlinkat": (THERE, -100, new),
         "truncate": (THERE, ctypes.c_long(0)), "truncate64": (THERE, ctypes.c_long(0)),
         "chmod": (THERE, 0o777), "fchmodat": (-100, THERE, 0o777, 0), "lchmod": (THERE, 0o777),
@@ -72,13 +76,15 @@ def arguments(name):
         "setxattr": (THERE, b"user.guard", b"1", ctypes.c_size_t(1), 0),
         "lsetxattr": (THERE, b"user.guard", b"1", ctypes.c_size_t(1), 0),
         "removexattr": (THERE, b"user.there"), "lremovexattr": (THERE, b"user.there"),
-        "connect": (SOCKADDR, 16), "__connect": (SOCKADDR, 16), "bind": (FREE, 16), "sendto": (b"x", ctypes.c_size_t(1), 0, UDP, 16),
+        "connect": (SOCKADDR, 16), "__connect": (SOCKADDR, 16), "bind": (FREE, 16),
+        "sendto": (b"x", ctypes.c_size_t(1), 0, UDP, 16),
         "sendmsg": (ctypes.byref(message), 0), "sendmmsg": (ctypes.byref(message), 1, 0),
         "getaddrinfo": (b"127.0.0.1", None, hints, ctypes.byref(pointer)),
         "getnameinfo": (SOCKADDR, 16, buffer, 100, None, 0, 1),  # NI_NUMERICHOST
         "gethostbyname": (b"127.0.0.1",), "gethostbyname2": (b"127.0.0.1", 2),
         "gethostbyaddr": (bytes([127, 0, 0, 1]), 4, 2),
-        "gethostbyname_r": (b"127.0.0.1", ctypes.byref(buffer, 4096), buffer, ctypes.c_size_t(4000), ctypes.byref(pointer),
+        "gethostbyname_r": (b"127.0.0.1", ctypes.byref(buffer, 4096), buffer, ctypes.c_size_t(4000),
+                            ctypes.byref(pointer),
                             ctypes.byref(number)),
         "gethostbyname2_r": (b"127.0.0.1", 2, ctypes.byref(buffer, 4096), buffer, ctypes.c_size_t(4000),
                              ctypes.byref(pointer), ctypes.byref(number)),
@@ -88,9 +94,11 @@ def arguments(name):
         "_IO_popen": (touch(name), b"r"),
         "posix_spawn": (ctypes.byref(number), b"/bin/sh", None, None, argv(name), ENVIRONMENT),
         "posix_spawnp": (ctypes.byref(number), b"sh", None, None, argv(name), ENVIRONMENT),
-        "execve": (b"/bin/sh", argv(name), ENVIRONMENT), "execv": (b"/bin/sh", argv(name)), "execvp": (b"sh", argv(name)),
+        "execve": (b"/bin/sh", argv(name), ENVIRONMENT), "execv": (b"/bin/sh", argv(name)),
+        "execvp": (b"sh", argv(name)),
         "execvpe": (b"sh", argv(name), ENVIRONMENT), "execl": (b"/bin/sh", b"sh", b"-c", touch(name), None),
-        "execlp": (b"sh", b"sh", b"-c", touch(name), None), "execle": (b"/bin/sh", b"sh", b"-c", touch(name), None, ENVIRONMENT),
+        "execlp": (b"sh", b"sh", b"-c", touch(name), None),
+        "execle": (b"/bin/sh", b"sh", b"-c", touch(name), None, ENVIRONMENT),
         "fexecve": (os.open("/bin/sh", os.O_RDONLY) if name == "fexecve" else 0, argv(name), ENVIRONMENT),
         "execveat": (-100, b"/bin/sh", argv(name), ENVIRONMENT, 0),
     }
@@ -109,9 +117,11 @@ class Call:
     """The application's own: in C, out of the interpreter's sight."""
     def __init__(self, name):
         self.name, self.function, self.arguments = name, getattr(c, name), arguments(name)
-        self.function.restype = ctypes.c_void_p if name in POINTERS else ctypes.c_long if name == "syscall" else ctypes.c_int
+        self.function.restype = (ctypes.c_void_p if name in POINTERS else
+                                 ctypes.c_long if name == "syscall" else ctypes.c_int)
         if name in ("connect", "__connect", "bind", "sendto", "sendmsg", "sendmmsg"):
-            self.socket = socket.socket(socket.AF_INET, socket.SOCK_DGRAM if name.startswith("send") else socket.SOCK_STREAM)
+            self.socket = socket.socket(
+                socket.AF_INET, socket.SOCK_DGRAM if name.startswith("send") else socket.SOCK_STREAM)
             self.arguments = (self.socket.fileno(),) + self.arguments
     def __call__(self):
         ctypes.set_errno(77)
@@ -169,7 +179,8 @@ for name in json.loads(sys.argv[1]):
     else: said[name] = "denied"
     if os.environ.get("GUARD_MODE") == "enforce" and name.startswith("freopen"): CURRENT = Call(name)
     result = outside(name)
-    said[name] += ", failed outside: %r %d" % (result, ctypes.get_errno()) if failed(name, result) and result != 0 else ", works"
+    broken = failed(name, result) and result != 0
+    said[name] += ", failed outside: %r %d" % (result, ctypes.get_errno()) if broken else ", works"
 print(json.dumps(said))
 '''
 
@@ -199,5 +210,6 @@ def test_every_row_inside_and_outside(scene):
     assert all("inside" not in what for what in said.values()), f"{unusual}\n{run}"
     denied = {record["effect"] for record in run.denials}
     assert denied == {"write", "connect", "exec"}, denied
-    assert all(record["origin"] == "unpickler" and record["rule"].endswith("-in-load") for record in run.denials), str(run)
+    assert all(record["origin"] == "unpickler" and record["rule"].endswith("-in-load")
+               for record in run.denials), str(run)
     assert any(frame["function"] == "run" for frame in run.denials[0]["by"]["python"]), str(run)

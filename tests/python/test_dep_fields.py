@@ -1,4 +1,5 @@
-"""Every field by which a model makes a library act has a fixture that abuses it and a benign twin (see dep_fields.py)."""
+"""Every field by which a model makes a library act has a fixture that abuses it and a benign twin (see
+dep_fields.py)."""
 import pytest
 
 import dep_fields
@@ -25,4 +26,5 @@ def test_row(outcomes, id):
 def test_table_of_the_readme(outcomes):
     readme = (ROOT / "analyzer" / "README.md").read_text()
     for line in dep_fields.table(outcomes):
-        assert line in readme, f"run tests/python/dep_fields.py --table and put its table into analyzer/README.md: {line}"
+        assert line in readme, \
+            f"run tests/python/dep_fields.py --table and put its table into analyzer/README.md: {line}"

@@ -1,5 +1,5 @@
-"""The matrix of evasions.py: every malicious file is denied for the stated reason, every twin is allowed, and every payload
-does fire in its real loader when nobody guards it."""
+"""The matrix of evasions.py: every malicious file is denied for the stated reason, every twin is allowed, and every
+payload does fire in its real loader when nobody guards it."""
 import json
 import os
 import subprocess
@@ -35,8 +35,10 @@ def load(cells, python, **environment):
         if cell.marker.is_dir():
             cell.marker.rmdir()
         cell.marker.unlink(missing_ok=True)
-    plain = {"PATH": os.environ["PATH"], "HOME": str(folder), "LANG": "C.UTF-8", "PYTHONWARNINGS": "ignore", **environment}
-    done = subprocess.run([python, SCRIPT, "load", manifest], cwd=folder, env=plain, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+    plain = {"PATH": os.environ["PATH"], "HOME": str(folder), "LANG": "C.UTF-8", "PYTHONWARNINGS": "ignore",
+             **environment}
+    done = subprocess.run([python, SCRIPT, "load", manifest], cwd=folder, env=plain, stdin=subprocess.DEVNULL,
+                          stdout=subprocess.PIPE,
                           stderr=subprocess.PIPE, text=True, timeout=240)
     assert done.returncode == 0, done.stdout + done.stderr
     return [cell for cell in cells if cell.marker.exists()], done
@@ -82,8 +84,11 @@ def test_payloads_do_not_fire_under_the_guard(cells):
 @pytest.mark.parametrize("interpreter", every_interpreter())
 def test_payloads_fire_in_every_python(cells, interpreter):
     python = every_interpreter()[interpreter]
-    out = subprocess.run([python, "-c", "import sys\nprint(*sys.version_info[:2])\nfor module in 'lzma', 'bz2':\n    try:\n        __import__(module)\n"
-                          "    except ImportError:\n        print(module)"], stdout=subprocess.PIPE, text=True, check=True).stdout.split()
+    out = subprocess.run([python, "-c",
+                          "import sys\nprint(*sys.version_info[:2])\nfor module in 'lzma', 'bz2':\n    try:\n        "
+                          "__import__(module)\n"
+                          "    except ImportError:\n        print(module)"], stdout=subprocess.PIPE, text=True,
+                         check=True).stdout.split()
     version, lacking = tuple(map(int, out[:2])), out[2:]
     plain = [cell for cell in cells if cell.loader in {"pickle", "gzip", "lzma", "bz2", "zipfile"} - set(lacking)]
     if lacking:

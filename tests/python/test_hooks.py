@@ -36,7 +36,8 @@ def folder(tmp_path_factory):
 
 
 def drive(folder, situation, symbol, file, preload=(LIBRARY,), **environment):
-    run = subprocess.run([folder / "driver", situation, symbol, folder / file], capture_output=True, text=True, timeout=60,
+    run = subprocess.run([folder / "driver", situation, symbol, folder / file], capture_output=True, text=True,
+                         timeout=60,
                          env={"LD_PRELOAD": ":".join(map(str, preload)), **environment} if preload else {})
     assert run.returncode == 0, run.stdout + run.stderr
     return run.stdout.strip(), run.stderr

@@ -1,5 +1,6 @@
-"""What an unpickler sets up goes on asking in its name: threads and what they start, executors, code that it was allowed to make,
-objects that act when they are dropped. The pickles are bytes that never were a file, so that only the live ring acts."""
+"""What an unpickler sets up goes on asking in its name: threads and what they start, executors, code that it was
+allowed to make, objects that act when they are dropped. The pickles are bytes that never were a file, so that only the
+live ring acts."""
 import json
 import os
 
@@ -61,15 +62,17 @@ def test_threads_ask_for_whoever_started_them(scene):  # noqa: F811
     scene.clear_markers()
     inside = scene.run_python(script, "unpickler", mode="enforce")
     lines = dict(line.split(" ", 1) for line in inside.stdout.splitlines())
-    wrong = {name: what for name, what in lines.items() if what != ("done" if name.endswith("-after") else "guard: denied ")}
+    wrong = {name: what for name,
+             what in lines.items() if what != ("done" if name.endswith("-after") else "guard: denied ")}
     assert inside.returncode == 0 and not wrong and len(lines) >= 24, f"{wrong}\n{inside}"
     assert all(name.endswith("-after") for name in os.listdir(scene.path("markers"))), str(inside)
-    assert all(record["origin"] == "unpickler" and record["effect"] == "write" for record in inside.denials), str(inside)
+    assert all(record["origin"] == "unpickler" and record["effect"] == "write"
+               for record in inside.denials), str(inside)
 
 
 def test_threads_for_everybody(scene):  # noqa: F811
-    """A library's thread that an unpickler happens to start first serves the whole program (fsspec's loop); so does a pool of
-    native threads."""
+    """A library's thread that an unpickler happens to start first serves the whole program (fsspec's loop); so does a
+    pool of native threads."""
     package = scene.path("lib/site-packages/fsspec")
     package.mkdir(parents=True)
     (package / "__init__.py").write_text("")

@@ -1,5 +1,5 @@
-"""The live ring alone: a test policy lets every file and every name pass where the analyzer looks, so that what is stopped is
-stopped at the moment it happens. `make check` draws a few functions; `make check-drawn` the whole."""
+"""The live ring alone: a test policy lets every file and every name pass where the analyzer looks, so that what is
+stopped is stopped at the moment it happens. `make check` draws a few functions; `make check-drawn` the whole."""
 import json
 import os
 import subprocess
@@ -15,10 +15,12 @@ PROGRAM = ROOT / "tests" / "python" / "drawn_callables.py"
 COUNT = int(os.environ.get("DRAWN", 24))
 SEED = int(os.environ.get("DRAWN_SEED", 20261126))
 PUT_OFF = ("thread", "executor", "atexit", "finalizer", "del")
-EFFECTS = ["import", "create", "call", "depend", "code", "read", "write", "exec", "connect", "native", "malformed", "opaque"]
+EFFECTS = ["import", "create", "call", "depend", "code", "read", "write", "exec", "connect", "native", "malformed",
+           "opaque"]
 AT_LOAD = {"effect": EFFECTS, "when": ["load"], "then": "allow", "why": "a test: only the live ring acts"}
 # Names pass as well: what is left is what whoever runs does.
-NAMES = {"effect": ["import", "create", "call"], "when": ["live"], "then": "allow", "why": "a test: only deeds are judged"}
+NAMES = {"effect": ["import", "create", "call"], "when": ["live"], "then": "allow",
+         "why": "a test: only deeds are judged"}
 
 PATH, VICTIM = ["markers/new"], ["victim"]
 COMMAND, CODE = ["touch markers/command"], ["open('markers/code', 'w').close()"]
@@ -27,16 +29,20 @@ ACTING = [
     ["posix", "system", [COMMAND]], ["subprocess", "call", [[["touch", "markers/command"]]]],
     ["subprocess", "getoutput", [COMMAND]], ["os", "spawnvp", [[0, "touch", ["touch", "markers/command"]]]],
     ["pty", "spawn", [[["touch", "markers/command"]]]],
-    ["builtins", "eval", [CODE]], ["builtins", "exec", [CODE]], ["timeit", "timeit", [CODE]], ["cProfile", "run", [CODE]],
+    ["builtins", "eval", [CODE]], ["builtins", "exec", [CODE]], ["timeit", "timeit", [CODE]],
+    ["cProfile", "run", [CODE]],
     ["runpy", "run_path", [["evil.py"]]],
     ["io", "open", [[*PATH, "w"]]], ["codecs", "open", [[*PATH, "w"]]], ["gzip", "open", [[*PATH, "w"]]],
     ["bz2", "open", [[*PATH, "w"]]], ["zipfile", "ZipFile", [[*PATH, "w"]]], ["tarfile", "open", [[*PATH, "w"]]],
-    ["shelve", "open", [PATH]], ["sqlite3", "connect", [PATH]], ["logging", "FileHandler", [PATH]], ["tempfile", "mkdtemp", [["", "", "markers"]]],
-    ["os", "mkdir", [PATH]], ["os", "makedirs", [PATH]], ["os", "mkfifo", [PATH]], ["os", "symlink", [["victim", *PATH]]],
+    ["shelve", "open", [PATH]], ["sqlite3", "connect", [PATH]], ["logging", "FileHandler", [PATH]],
+    ["tempfile", "mkdtemp", [["", "", "markers"]]],
+    ["os", "mkdir", [PATH]], ["os", "makedirs", [PATH]], ["os", "mkfifo", [PATH]],
+    ["os", "symlink", [["victim", *PATH]]],
     ["os", "link", [["victim", *PATH]]], ["os", "rename", [["victim", "markers/moved"]]], ["os", "remove", [VICTIM]],
     ["os", "truncate", [["victim", 0]]], ["os", "unlink", [VICTIM]], ["shutil", "rmtree", [["folder"]]],
     ["shutil", "move", [["victim", "markers/moved"]]], ["shutil", "copyfile", [["victim", *PATH]]],
-    ["socket", "create_connection", [[("127.0.0.1", "PORT")]]], ["urllib.request", "urlopen", [["http://127.0.0.1:PORT/"]]],
+    ["socket", "create_connection", [[("127.0.0.1", "PORT")]]],
+    ["urllib.request", "urlopen", [["http://127.0.0.1:PORT/"]]],
     ["ctypes", "CDLL", [["./evil.so"]]], ["_ctypes", "dlopen", [["./evil.so", 2]]],
     ["joblib", "dump", [["text", *PATH]]], ["numpy", "save", [[*PATH, 1]]], ["numpy", "savetxt", [[*PATH, [1]]]],
 ]
@@ -61,7 +67,8 @@ def attempt(folder, callables, *ways, policy=None):
     guarded = {"LD_PRELOAD": str(ROOT / "build" / "libguard.so"), "GUARD_QUIET": "1", "GUARD_LOG": str(folder / "log"),
                "GUARD_POLICY": str(folder / f"{policy}.json")} if policy else {}
     (folder / "home").mkdir(exist_ok=True)
-    run = subprocess.run([sys.executable, PROGRAM, "try", "list.json", *ways], cwd=folder, capture_output=True, text=True,
+    run = subprocess.run([sys.executable, PROGRAM, "try", "list.json", *ways], cwd=folder, capture_output=True,
+                         text=True,
                          env={"PATH": os.environ["PATH"], "HOME": str(folder / "home"), "LANG": "C.UTF-8",
                               "PYTHONWARNINGS": "ignore", **guarded})
     assert run.returncode == 0, run.stdout + run.stderr
@@ -70,7 +77,8 @@ def attempt(folder, callables, *ways, policy=None):
 
 def drawn():
     where = "all" if COUNT > 100 else "quick"
-    found = subprocess.run([sys.executable, PROGRAM, "draw", str(COUNT), str(SEED), where], capture_output=True, text=True, check=True)
+    found = subprocess.run([sys.executable, PROGRAM, "draw", str(COUNT), str(SEED), where], capture_output=True,
+                           text=True, check=True)
     return json.loads(found.stdout)
 
 

@@ -1,4 +1,5 @@
-"""How the guard speaks and keeps books: folding, the summary on a terminal, records that cannot be written, a locked site."""
+"""How the guard speaks and keeps books: folding, the summary on a terminal, records that cannot be written, a locked
+site."""
 import json
 import os
 import pickle
@@ -132,12 +133,15 @@ def test_locked_site_policy(scene, files):
 @pytest.mark.parametrize("opened, reads", [("package.json", False), ("setup.cfg", False), ("notes.yaml", False),
                                            ("README.md", False), ("clean.pkl", True)])
 def test_no_policy_is_read_without_a_model(scene, files, opened, reads):
-    """A process that opens no model pays next to nothing: `python` itself reads pyvenv.cfg, programs read JSON all day."""
+    """A process that opens no model pays next to nothing: `python` itself reads pyvenv.cfg, programs read JSON all
+    day."""
     folder = scene.path("project/src/code")  # far from the models of the other tests
     folder.mkdir(parents=True)
     (folder / opened).write_bytes(scene.path(opened).read_bytes() if reads else b'{"name": 1}\n')
-    subprocess.run(["strace", "-f", "-e", "trace=open,openat", "-o", "trace", "-E", f"LD_PRELOAD={LIBRARY}", scene.python, "-c",
-                    f"open({str(folder / opened)!r}, 'rb').read()"], cwd=scene.folder, env=scene.environment(), check=True)
+    subprocess.run(["strace", "-f", "-e", "trace=open,openat", "-o", "trace", "-E", f"LD_PRELOAD={LIBRARY}",
+                    scene.python, "-c",
+                    f"open({str(folder / opened)!r}, 'rb').read()"], cwd=scene.folder, env=scene.environment(),
+                   check=True)
     assert ("/etc/guard/policy.json" in scene.path("trace").read_text()) == reads
 
 

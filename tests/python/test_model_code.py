@@ -51,7 +51,8 @@ def test_bytecode_beside_approved_source(scene, code):
     other = scene.write("other.py", "SAID = 'something else'\n")
     cached = path.parent / "__pycache__"
     cached.mkdir(exist_ok=True)
-    py_compile.compile(str(other), cfile=str(cached / f"modeling.{sys.implementation.cache_tag}.pyc"), dfile=str(path), doraise=True,
+    py_compile.compile(str(other), cfile=str(cached / f"modeling.{sys.implementation.cache_tag}.pyc"), dfile=str(path),
+                       doraise=True,
                        invalidation_mode=py_compile.PycInvalidationMode.UNCHECKED_HASH)
     assert scene.run_python(script, path).stdout == "something else\n", "the .pyc is what Python runs"
     denied = scene.run_python(script, path, mode="enforce", policy=policy)
@@ -64,7 +65,8 @@ def test_other_spellings_of_the_path(scene, code):
     script, path = code
     run = scene.run_python(script, path.parent / ".." / COMMIT / path.name, mode="enforce")
     assert run.returncode == 1 and not run.stdout, str(run)
-    assert any(record["model"] == {"id": "hf:org/tiny", "revision": COMMIT, "inside": "modeling.py"} for record in run.denials), str(run)
+    assert any(record["model"] == {"id": "hf:org/tiny", "revision": COMMIT, "inside": "modeling.py"}
+               for record in run.denials), str(run)
     program = scene.write("plain.py", """
         import os, sys
         os.chdir(sys.argv[1])

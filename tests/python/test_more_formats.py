@@ -1,4 +1,5 @@
-"""GGUF, ONNX, HDF5 and Keras as the real libraries write them, judged at rest by `guard scan`. Nothing here is ever loaded."""
+"""GGUF, ONNX, HDF5 and Keras as the real libraries write them, judged at rest by `guard scan`. Nothing here is ever
+loaded."""
 import base64
 import io
 import json
@@ -90,7 +91,8 @@ def write_onnx(path, nodes, initializers=(), functions=(), domains=("",)):
     value = [helper.make_tensor_value_info(name, TensorProto.FLOAT, [1, 4]) for name in ("x", "y")]
     graph = helper.make_graph(nodes, "graph", value[:1], value[1:], list(initializers))
     model = helper.make_model(graph, functions=list(functions), producer_name="test", doc_string="two\nlines",
-                              opset_imports=[helper.make_opsetid(domain, 17 if not domain else 1) for domain in domains])
+                              opset_imports=[helper.make_opsetid(domain, 17 if not domain else 1)
+                                             for domain in domains])
     onnx.save(model, str(path))
     return model
 
@@ -100,7 +102,8 @@ RELU = helper.make_node("Relu", ["x"], ["y"])
 
 def test_onnx_external_data(tmp_path):
     path = tmp_path / "model.onnx"
-    model = write_onnx(path, [RELU], [numpy_helper.from_array(np.zeros((100, 100), np.float32), f"w{i}") for i in range(3)])
+    model = write_onnx(path, [RELU],
+                       [numpy_helper.from_array(np.zeros((100, 100), np.float32), f"w{i}") for i in range(3)])
     assert clean(scan(path), "onnx")
     onnx.save(model, str(path), save_as_external_data=True, location="weights.bin", size_threshold=0)
     assert clean(scan(path), "onnx")
@@ -141,7 +144,8 @@ def test_onnx_own_examples():
 def dense():
     return {"module": "keras.layers", "class_name": "Dense", "registered_name": None,
             "config": {"units": 1, "activation": "relu",
-                       "kernel_initializer": {"module": "keras.initializers", "class_name": "GlorotUniform", "config": {}}}}
+                       "kernel_initializer": {"module": "keras.initializers", "class_name": "GlorotUniform",
+                                              "config": {}}}}
 
 
 def sequential(*layers):
@@ -167,7 +171,8 @@ LAYERS = {
                     ("code", "keras-tfsm-layer")),
     "vocabulary": ({"module": "keras.layers", "class_name": "StringLookup", "config": {"vocabulary": "/etc/passwd"}},
                    ("read", "/etc/passwd")),
-    "download": ({"module": "keras.utils", "class_name": "function", "config": "get_file"}, ("call", "keras.utils.get_file")),
+    "download": ({"module": "keras.utils", "class_name": "function", "config": "get_file"},
+                 ("call", "keras.utils.get_file")),
     "pickle": (pickled_layer(Payload()), ("call", "posix.system")),
     "long-pickle": (pickled_layer([b"x" * 500000, Payload()]), ("call", "posix.system")),
 }
@@ -229,12 +234,14 @@ def test_hdf5_other_files(tmp_path, version):
     with h5py.File(path, "a", libver=version) as file:
         file["layers/dense/vars/link"] = h5py.ExternalLink("/etc/link.h5", "/x")
         file["layers/dense/vars/soft"] = h5py.SoftLink("/layers")
-        file.create_dataset("vars/external", (100,), "f8", external=[("inside.bin", 0, 400), ("../external.bin", 0, 400)])
+        file.create_dataset("vars/external", (100,), "f8",
+                            external=[("inside.bin", 0, 400), ("../external.bin", 0, 400)])
         layout = h5py.VirtualLayout((40, 10), "f8")
         for i in range(20):
             layout[i, ::2] = h5py.VirtualSource(".", "d", (5,))
         for i in range(20, 30):
-            layout[i] = h5py.VirtualSource("/etc/a_long_name_that_the_library_writes_once.h5", "another_long_name_of_a_dataset", (10,))
+            layout[i] = h5py.VirtualSource("/etc/a_long_name_that_the_library_writes_once.h5",
+                                           "another_long_name_of_a_dataset", (10,))
         layout[30:32, 1::2] = h5py.VirtualSource("/etc/virtual.h5", "d", (2, 10))[:, 1::2]
         file.create_virtual_dataset("vars/virtual", layout)
     assert {name for effect, name in found(scan(path)) if effect == "read" and name != "inside.bin"} == {
@@ -257,7 +264,8 @@ def test_hdf5_many(tmp_path, version):
         file["many/" + "n" * 5000] = h5py.ExternalLink("/huge.h5", "/x")
     effects = found(scan(path))
     assert ("call", "posix.system") in effects
-    assert {name for effect, name in effects if effect == "read"} == {f"/other/{i}.h5" for i in range(0, 3000, 50)} | {"/huge.h5"}
+    assert {name for effect, name in effects if effect == "read"} == {f"/other/{i}.h5"
+                                                                      for i in range(0, 3000, 50)} | {"/huge.h5"}
 
 
 @pytest.mark.parametrize("version", VERSIONS)
@@ -337,7 +345,8 @@ def flax_array(array):
 def test_flax(tmp_path):
     import msgpack
     path = tmp_path / "flax_model.msgpack"
-    state = {"params": {f"layer{i}": {"kernel": flax_array(np.zeros((30, 40), np.float32))} for i in range(50)}, "step": 5, "note": None}
+    state = {"params": {f"layer{i}": {"kernel": flax_array(np.zeros((30, 40), np.float32))} for i in range(50)},
+             "step": 5, "note": None}
     path.write_bytes(msgpack.packb(state))
     assert clean(scan(path), "flax-msgpack")
     path.write_bytes(path.read_bytes()[:20000])
@@ -370,7 +379,8 @@ def test_boosters(tmp_path):
 
 
 def test_llamafile(tmp_path):
-    """A program with a GGUF in the zip at its end, as llamafile's zipalign puts it there; and one that holds something else."""
+    """A program with a GGUF in the zip at its end, as llamafile's zipalign puts it there; and one that holds something
+    else."""
     weights, path = tmp_path / "weights" / "model.gguf", tmp_path / "model.llamafile"
     weights.parent.mkdir()
     write_gguf(weights, TEMPLATE)
@@ -395,6 +405,7 @@ def test_safetensors(tmp_path):
     content = path.read_bytes()
     assert clean(scan(path), "safetensors")
     for changed, token in ((content + b"x", "offsets"), (content[:-1], "offsets"), (content[:3000], "header-size"),
-                           (content.replace(b'"layer7"', b'"layer8"'), "duplicate-key"), (content.replace(b'[3,5]', b'[3,6]'), "tensor")):
+                           (content.replace(b'"layer7"', b'"layer8"'), "duplicate-key"),
+                           (content.replace(b'[3,5]', b'[3,6]'), "tensor")):
         path.write_bytes(changed)
         assert found(scan(path)) == {("malformed", f"safetensors-{token}")}

@@ -1,5 +1,5 @@
-"""Native code out of files: what a model brings is not loaded, whoever asks; everybody else's libraries are found and loaded
-as without the guard, $ORIGIN and RUNPATH included."""
+"""Native code out of files: what a model brings is not loaded, whoever asks; everybody else's libraries are found and
+loaded as without the guard, $ORIGIN and RUNPATH included."""
 import hashlib
 import json
 import platform
@@ -76,7 +76,8 @@ PRELUDE = """
 def bodies(cases):
     """The bodies of functions, each with its marker and its model's folder."""
     return {name: f"os.environ['MARKER'] = 'markers/{function_name(name)}'\n"
-                  + textwrap.dedent(body).replace("MODEL", f"model{number}") for number, (name, body) in enumerate(cases.items())}
+                  + textwrap.dedent(body).replace("MODEL", f"model{number}") for number,
+            (name, body) in enumerate(cases.items())}
 
 
 @pytest.fixture(scope="module")
@@ -86,7 +87,8 @@ def attacks(make_scene, libraries):
         put(libraries, scene.path(f"model{number}"), "model.safetensors")
         scene.path("app").mkdir(exist_ok=True)
         scene.path(f"app/link-to-model{number}.so").symlink_to(f"../model{number}/libwhole.so")
-    shutil.copy(libraries / "libpart.so", scene.path("app"))  # $ORIGIN of a library reached by a link is the link's folder
+    shutil.copy(libraries / "libpart.so",
+                scene.path("app"))  # $ORIGIN of a library reached by a link is the link's folder
     put(libraries, scene.path(f"hub/models--org--name/snapshots/{COMMIT}"))
     put(libraries, scene.path(f"hub/kernels--org--name/snapshots/{COMMIT}/build"))
     script = scene.cases("app/infer.py", PRELUDE, bodies(ATTACKS))
@@ -178,7 +180,8 @@ BENIGN = {
     "torch.ops.load_library": "import torch; torch.ops.load_library('app/lib/libwhole.so')",
     "torch's own, late": """
         import torch
-        torch.linalg.inv(torch.eye(3)); torch.fft.fft(torch.ones(4)); torch.nn.functional.conv2d(*[torch.ones(1, 1, 2, 2)] * 2)""",
+        torch.linalg.inv(torch.eye(3)); torch.fft.fft(torch.ones(4))
+        torch.nn.functional.conv2d(*[torch.ones(1, 1, 2, 2)] * 2)""",
     "numpy and scipy": "import numpy.linalg, scipy.sparse.linalg, scipy.optimize; numpy.linalg.inv(numpy.eye(3))",
     "a cache of triton's": "ctypes.CDLL(os.path.expanduser('~/.triton/cache/0/libpart.so'))",
     "a cache of inductor's": "ctypes.CDLL(os.environ['TORCHINDUCTOR_CACHE_DIR'] + '/0/libpart.so')",
@@ -286,17 +289,21 @@ def test_stub(tmp_path, machine):
     def build(name, source, *options):
         subprocess.run([compiler, "-o", name, source, *options], cwd=tmp_path, check=True)
 
-    for name, text in ("caller.c", CALLER), ("check.c", CHECK), ("main.c", "void look(void); int main(void) { look(); }"):
+    for name, text in ("caller.c", CALLER), ("check.c", CHECK), ("main.c",
+                                                                 "void look(void); int main(void) { look(); }"):
         (tmp_path / name).write_text(text)
     (tmp_path / "lib").mkdir()
     build("lib/libpart.so", SOURCES / "part.c", "-shared", "-fPIC")
     build("lib/libcaller.so", "caller.c", "-shared", "-fPIC", "-Wl,-rpath,$ORIGIN,--enable-new-dtags")
     build("main", "main.c", "-Llib", "-lcaller", "-Wl,-rpath,$ORIGIN/lib,--enable-new-dtags")
-    build("libstub.so", "check.c", SOURCES.parents[2] / "preload" / "hook_dlopen.S", "-shared", "-fPIC", "-fvisibility=hidden")
-    preload = {"LD_PRELOAD": str(tmp_path / "libstub.so")} if native else {"QEMU_SET_ENV": f"LD_PRELOAD={tmp_path}/libstub.so"}
+    build("libstub.so", "check.c", SOURCES.parents[2] / "preload" / "hook_dlopen.S", "-shared", "-fPIC",
+          "-fvisibility=hidden")
+    preload = {"LD_PRELOAD": str(tmp_path / "libstub.so")} if native else {
+        "QEMU_SET_ENV": f"LD_PRELOAD={tmp_path}/libstub.so"}
     refused = "guard: denied it: invalid mode for dlopen(): Invalid argument"
     for denied, said in ({}, "found"), ({"DENY": "1"}, refused):
-        run = subprocess.run([*emulator, tmp_path / "main"], env={**preload, **denied}, capture_output=True, text=True, timeout=60)
+        run = subprocess.run([*emulator, tmp_path / "main"], env={**preload, **denied}, capture_output=True, text=True,
+                             timeout=60)
         assert run.stdout == f"dlopen: {said}\ndlmopen: {said}\n", run.stderr
 
 
@@ -337,8 +344,8 @@ void look(long found[6])
 
 
 def test_stubs_have_landing_pads(tmp_path):
-    """On aarch64 with branch targets enforced, which a stub without its pad does not survive, nor one that jumps on by a
-    register for other jumps."""
+    """On aarch64 with branch targets enforced, which a stub without its pad does not survive, nor one that jumps on by
+    a register for other jumps."""
     compiler, emulator = "aarch64-linux-gnu-gcc", "qemu-aarch64"
     for tool in compiler, emulator:
         if shutil.which(tool) is None:
@@ -358,10 +365,12 @@ def test_stubs_have_landing_pads(tmp_path):
     stubs = [SOURCES.parents[2] / "preload" / name for name in ("hook_dlopen.S", "hook_syscall.S")]
 
     def run(*options):
-        for built in (["liblands.so", "lands.c", *stubs, "-shared", "-fPIC", "-fvisibility=hidden", "-nostartfiles", *options],
+        for built in (["liblands.so", "lands.c", *stubs, "-shared", "-fPIC", "-fvisibility=hidden", "-nostartfiles",
+                       *options],
                       ["main", "main.c", "-L.", "-llands", "-Wl,-rpath,$ORIGIN"]):
             subprocess.run([compiler, "-o", *built], cwd=tmp_path, check=True, capture_output=True)
-        return subprocess.run([emulator, "-L", "/usr/aarch64-linux-gnu", "main"], cwd=tmp_path, capture_output=True, text=True,
+        return subprocess.run([emulator, "-L", "/usr/aarch64-linux-gnu", "main"], cwd=tmp_path, capture_output=True,
+                              text=True,
                               timeout=60)
 
     said = "22 322 2007 3007 1056 1437 "

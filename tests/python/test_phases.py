@@ -14,7 +14,8 @@ SERVER = """
         except PermissionError as error: print(name, error.strerror)
     load("a/model.pkl"); load("b/model.pkl"); load("a/model.pkl")
     time.sleep(float(sys.argv[1]))
-    load("a/model.pkl"); load("c/model.pkl"); load("c/more.pkl"); load("d/model.pkl"); load("data/x.pkl"); load("hub/HUB/e.pkl")
+    load("a/model.pkl"); load("c/model.pkl"); load("c/more.pkl"); load("d/model.pkl"); load("data/x.pkl")
+    load("hub/HUB/e.pkl")
     if os.fork() == 0:
         load("f/model.pkl"); os._exit(0)
     os.wait()
@@ -48,7 +49,8 @@ def test_told_once_a_model(scene, server):
     run, told = serve(scene, server, 2.1, limits={"quiet_seconds": 2})
     assert told == ["c", "d", "hf:org/name", "f"], str(run)
     assert not run.denials and not run.guard_lines, str(run)
-    record = next(record for record in run.records if record["name"] == "hf:org/name" and record["rule"] == "model-while-serving")
+    record = next(record for record in run.records if record["name"] == "hf:org/name"
+                  and record["rule"] == "model-while-serving")
     assert (record["event"], record["decision"], record["model"]["revision"]) == ("depend", "warn", COMMIT)
     assert "server.py" in record["by"]["python"][0]["file"]
 

@@ -26,7 +26,8 @@ class Effects(list):
 
 def dump(paths):
     """The effects of each file."""
-    out = subprocess.run([DUMP, *map(str, paths)], stdout=subprocess.PIPE, check=True, text=True, errors="replace").stdout
+    out = subprocess.run([DUMP, *map(str, paths)], stdout=subprocess.PIPE, check=True, text=True,
+                         errors="replace").stdout
     found, current = [], Effects()
     for line in out.splitlines():
         fields = line.split("\t")
@@ -69,8 +70,8 @@ def disagreement(data, effects, results):
     if all(finished for log, finished in results):
         done = {entry for log, finished in results for entry in log}
         for name in calls - {"?"}:
-            # OBJ and INST call what is no class, and only the running program knows what is one. An attribute that loading
-            # may call is not looked at closely enough to say which opcode will ("?" is told along with it).
+            # OBJ and INST call what is no class, and only the running program knows what is one. An attribute that
+            # loading may call is not looked at closely enough to say which opcode will ("?" is told along with it).
             if ("call", name) not in done and ("create", name) not in done and "?" not in calls:
                 return f"call of {name} made up"
         for name in imports:
@@ -97,8 +98,10 @@ def streams(tmp_path_factory):
 @pytest.mark.parametrize("interpreter", every_interpreter())
 def test_random_streams_tell_what_unpicklers_do(streams, interpreter):
     every, told, path = streams
-    out = subprocess.run([every_interpreter()[interpreter], pickle_oracle.__file__, path], stdout=subprocess.PIPE, check=True, text=True).stdout
-    results = [[([tuple(entry) for entry in log], finished) for log, finished in json.loads(line)] for line in out.splitlines()]
+    out = subprocess.run([every_interpreter()[interpreter], pickle_oracle.__file__, path], stdout=subprocess.PIPE,
+                         check=True, text=True).stdout
+    results = [[([tuple(entry) for entry in log], finished) for log, finished in json.loads(line)]
+               for line in out.splitlines()]
     assert len(results) == len(every)
     problems = [(seed, disagreement(data, effects, result), data, list(effects))
                 for seed, (data, effects, result) in enumerate(zip(every, told, results))]
@@ -118,7 +121,8 @@ DANGERS = {
     "unbalanced mark": b"\x80\x04(((" + CALL + b".",
     "STACK_GLOBAL from the memo": b"\x80\x04\x8c\x05posix\x940\x8c\x06system\x940h\0h\1\x93\x8c\x04true\x85R.",
     "STACK_GLOBAL by text GET": b"\x80\x04\x8c\x05posixp70\n0\x8c\x06systemp7_1\n0g 70\ng71\n\x93\x8c\x04true\x85R.",
-    "STACK_GLOBAL of DUP": b"\x80\x04\x8c\x06system\x8c\x05posix20\x940N0\x8c\x06system0h\0\x8c\x06system\x93\x8c\x04true\x85R.",
+    "STACK_GLOBAL of DUP": (b"\x80\x04\x8c\x06system\x8c\x05posix20\x940N0\x8c\x06system0h\0\x8c\x06system\x93"
+                            b"\x8c\x04true\x85R."),
     "STACK_GLOBAL of a Python 2 string": b"\x80\x04U\x05posixU\x06system\x93\x8c\x04true\x85R.",
     "STACK_GLOBAL of escapes": b"\x80\x04V\\u0070osix\nS's\\x79st\\145m'\n\x93\x8c\x04true\x85R.",
     "base-0 integers": b"\x80\x02I0x10\nL0x10L\nI5\0\n00" + CALL + b".",
@@ -137,10 +141,12 @@ DANGERS = {
     "frame that cuts a name": b"\x80\x04\x95" + struct.pack("<Q", 5) + b"ctorcposix\nsystem\n\x8c\x04true\x85R.",
     "nested": b"\x80\x03ctorch.storage\n_load_from_bytes\nC" + bytes([len(CALL) + 3]) + b"\x80\x02" + CALL + b".\x85R.",
     "nested below protocol 3": b"\x80\x02ctorch.storage\n_load_from_bytes\nc_codecs\nencode\nX" +
-                               struct.pack("<I", len(CALL) + 4) + b"\xc2\x80\x02" + CALL + b".X\x06\0\0\0latin1\x86R\x85R.",
+                               struct.pack("<I", len(CALL) + 4) + b"\xc2\x80\x02" + CALL +
+    b".X\x06\0\0\0latin1\x86R\x85R.",
     "nested in protocol 0": b"ctorch.storage\n_load_from_bytes\n(c_codecs\nencode\n(V\\u0080\\u0002" +
                             CALL.replace(b"\n", b"\\u000a").replace(b"\0", b"\\u0000") + b".\nVlatin1\ntRtR.",
-    "nested in an escaped string": b"cpickle\nloads\n(S'" + CALL.replace(b"\n", b"\\n").replace(b"\0", b"\\x00") + b".'\ntR.",
+    "nested in an escaped string": b"cpickle\nloads\n(S'" + CALL.replace(b"\n", b"\\n").replace(b"\0", b"\\x00") +
+    b".'\ntR.",
     "_reconstructor with another base": b"ccopyreg\n_reconstructor\n(cm\nC\ncposix\nsystem\nS'true'\ntR.",
     "_reconstructor of Python 2": b"ccopy_reg\n_reconstructor\n(cm\nC\ncposix\nsystem\nS'true'\ntR.",
     "BUILD of a global": b"\x80\x02cposix\nsystem\n}X\x01\0\0\0aK\1sb.",
@@ -177,17 +183,22 @@ TOLD = {
     "computed name": (b"\x80\x04\x8c\x02oscm\nf\n)R\x93)R.", ("call", "os.?")),
     "method handed on": (b"cm\nf\n(cbuiltins\ngetattr\n(cm\nC\n)\x81S'run'\ntRtR.", ("call", "?")),
     "method by its class's name": (b"\x80\x02cbuiltins\ngetattr\n(cm\nC\n)\x81X\3\0\0\0runtR.", ("import", "m:C.run")),
-    "method within a partial": (b"cm\nf\n(cfunctools\npartial\n(cbuiltins\ngetattr\n(cm\nC\n)\x81S'run'\ntRtRtR.", ("call", "?")),
+    "method within a partial": (b"cm\nf\n(cfunctools\npartial\n(cbuiltins\ngetattr\n(cm\nC\n)\x81S'run'\ntRtRtR.",
+                                ("call", "?")),
     "attribute that dict() calls": (b"\x80\x02cm\nf\n(cm\nC\n)\x81}X\4\0\0\0keyscn\nkeys\nsbtR.", ("call", "n.keys")),
-    "__new__ of an object": (b"\x80\2ccopyreg\n__newobj__\n(cm\nC\n)\x81}X\7\0\0\0__new__cn\nnew\nsbtR.", ("call", "n.new")),
-    "_reconstructor with a base that was made": (b"\x80\2ccopyreg\n_reconstructor\n(cm\nC\ncm\nD\n)\x81NtR.", ("call", "?")),
-    "BUILD of a type that was looked up": (b"\x80\2cbuiltins\ntype\n(cm\nC\n)\x81tRN}X\1\0\0\0xK\1s\x86b.", ("call", "?")),
+    "__new__ of an object": (b"\x80\2ccopyreg\n__newobj__\n(cm\nC\n)\x81}X\7\0\0\0__new__cn\nnew\nsbtR.",
+                             ("call", "n.new")),
+    "_reconstructor with a base that was made": (b"\x80\2ccopyreg\n_reconstructor\n(cm\nC\ncm\nD\n)\x81NtR.",
+                                                 ("call", "?")),
+    "BUILD of a type that was looked up": (b"\x80\2cbuiltins\ntype\n(cm\nC\n)\x81tRN}X\1\0\0\0xK\1s\x86b.",
+                                           ("call", "?")),
     "BUILD of a logger that was there": (b"\x80\2clogging\ngetLogger\n(tR}X\1\0\0\0xK\1sb.", ("call", "?")),
     "name out of a module": (b"\x80\4cm\nname\nX\6\0\0\0system\x93)R.", ("call", "?.system")),
     "extension code": (b"\x80\x02\x82\x05)R.", ("call", "copyreg.extension_5")),
     "NUL in a name": (b"\x80\x02cos\0x\nsystem\n)R.", ("call", "os\\x00x.system")),
     "colon in a name": (b"\x80\x02ca:b\nc\n)R.", ("call", "a\\x3ab.c")),
-    "storage of a persistent id": (b"\x80\x02(X\7\0\0\0storagectorch\nFloatStorage\nX\1\0\0\0" + b"0X\3\0\0\0cpuK\x0ctQ.",
+    "storage of a persistent id": (b"\x80\x02(X\7\0\0\0storagectorch\nFloatStorage\nX\1\0\0\0" +
+                                   b"0X\3\0\0\0cpuK\x0ctQ.",
                                    ("create", "torch.FloatStorage")),
     "copyreg.__newobj__": (b"\x80\x02ccopyreg\n__newobj__\ncm\nC\n\x85R.", ("create", "m.C")),
     "_reconstructor": (b"ccopy_reg\n_reconstructor\n(cm\nC\nc__builtin__\nobject\nNtR.", ("create", "m.C")),
@@ -251,7 +262,8 @@ def test_ordinary_objects_are_only_created(effects, protocol):
 def test_joblib_arrays(effects, tmp_path):
     joblib, numpy = pytest.importorskip("joblib"), pytest.importorskip("numpy")
     values = {
-        "floats": numpy.arange(1000.0), "f": numpy.asfortranarray(numpy.ones((3, 4), "f4")), "text": numpy.array(["a", "bc"]),
+        "floats": numpy.arange(1000.0), "f": numpy.asfortranarray(numpy.ones((3, 4), "f4")),
+        "text": numpy.array(["a", "bc"]),
         "objects": numpy.array([1, "x", None], object), "empty": numpy.zeros((0, 3)), "scalar": numpy.array(5),
         "dates": numpy.array(["2020-01-01"], "M8[D]"), "bool": numpy.array([True]), "bytes": numpy.array([b"abc"]),
         "record": numpy.zeros(3, [("x", "f8"), ("y", "S3")]), "complex": numpy.ones(2, "c16"), "last": "end",
@@ -261,7 +273,8 @@ def test_joblib_arrays(effects, tmp_path):
     for protocol in (0, 2, 3, 4, 5):
         joblib.dump(values, path, protocol=protocol)
         told = dump([path])[0]
-        assert "joblib" in told.formats and not told.names("malformed") and not told.names("opaque"), (protocol, list(told))
+        assert "joblib" in told.formats and not told.names("malformed") and not told.names("opaque"), (protocol,
+                                                                                                       list(told))
         # What follows the arrays is found.
         data = path.read_bytes()
         assert data.endswith(b".")

@@ -1,5 +1,5 @@
-"""What lies behind and beside a pickle: further streams at any distance, companions of joblib, PyTorch's oldest form. Judged at
-rest; that the malicious ones fire is proved with the loaders that read them so."""
+"""What lies behind and beside a pickle: further streams at any distance, companions of joblib, PyTorch's oldest form.
+Judged at rest; that the malicious ones fire is proved with the loaders that read them so."""
 import collections
 import io
 import os
@@ -29,7 +29,8 @@ def calls(result):
 
 
 def fires(marker, script):
-    """Does the payload run without the guard? In a process of its own; what the loader says of the rest does not matter."""
+    """Does the payload run without the guard? In a process of its own; what the loader says of the rest does not
+    matter."""
     subprocess.run([sys.executable, "-W", "ignore", "-c", script], capture_output=True, timeout=120,
                    env={name: value for name, value in os.environ.items() if name != "LD_PRELOAD"})
     return marker.exists()
@@ -52,7 +53,8 @@ def test_gaps(tmp_path, name):
     bad, good = scan(tmp_path / "bad", tmp_path / "good")
     assert calls(bad)
     assert good["verdict"] == "allow" and not good["findings"]
-    assert fires(tmp_path / "marker", f"import pickle; file = open({str(tmp_path / 'bad')!r}, 'rb'); pickle.load(file)\n"
+    assert fires(tmp_path / "marker",
+                 f"import pickle; file = open({str(tmp_path / 'bad')!r}, 'rb'); pickle.load(file)\n"
                                       f"file.seek({len(gap)}, 1); pickle.load(file)")
 
 
@@ -114,7 +116,9 @@ def test_companions(tmp_path):
     assert fires(marker, f"import joblib; joblib.load({str(tmp_path / 'old.pkl')!r})"), "joblib reads the companion"
     (tmp_path / "absolute.pkl").write_bytes(wrapper_pickle("/tmp/elsewhere.npy"))
     (tmp_path / "upwards.pkl").write_bytes(wrapper_pickle("../../elsewhere.npy"))
-    beside, companion, absolute, upwards = scan(*(tmp_path / name for name in ("old.pkl", "old.pkl_01.npy", "absolute.pkl", "upwards.pkl")))
+    beside, companion, absolute, upwards = scan(*(tmp_path / name
+                                                  for name in ("old.pkl", "old.pkl_01.npy", "absolute.pkl",
+                                                               "upwards.pkl")))
     assert beside["verdict"] == "allow" and "joblib" in beside["format"]
     assert calls(companion)
     for result, path in (absolute, "/tmp/elsewhere.npy"), (upwards, "../../elsewhere.npy"):
@@ -125,12 +129,14 @@ def test_companions(tmp_path):
 
 
 def test_joblib_own_files():
-    """The files of all its versions and compressors that joblib ships, with companions and from Python 2: nothing to say."""
+    """The files of all its versions and compressors that joblib ships, with companions and from Python 2: nothing to
+    say."""
     folder = os.path.join(os.path.dirname(joblib.__file__), "test", "data")
     results = [result for result in scan(folder) if result["path"].partition("joblib_")[2]]
     assert len(results) > 30
     assert [result for result in results if result["verdict"] != "allow" or result["findings"]] == []
-    assert {"joblib", "gzip", "zlib", "bzip2", "xz", "lzma"} <= {name for result in results for name in result["format"]}
+    assert {"joblib", "gzip", "zlib", "bzip2", "xz", "lzma"} <= {name for result in results
+                                                                 for name in result["format"]}
 
 
 # --- PyTorch's tar
@@ -149,8 +155,10 @@ def test_torch_tar(tmp_path):
         zero, empty = pickle.dumps(0, protocol), pickle.dumps([], protocol)
         plain = {"storages": zero + empty, "tensors": zero, "pickle": pickle.dumps({"a": 1}, protocol)}
         torch_tar(tmp_path / f"plain{protocol}.pt", plain)
-        torch_tar(tmp_path / f"last{protocol}.pt", {**plain, "pickle": pickle.dumps(Payload(tmp_path / f"last{protocol}"), protocol)})
-        torch_tar(tmp_path / f"first{protocol}.pt", {"storages": pickle.dumps(Payload(tmp_path / f"first{protocol}"), protocol)})
+        torch_tar(tmp_path / f"last{protocol}.pt",
+                  {**plain, "pickle": pickle.dumps(Payload(tmp_path / f"last{protocol}"), protocol)})
+        torch_tar(tmp_path / f"first{protocol}.pt",
+                  {"storages": pickle.dumps(Payload(tmp_path / f"first{protocol}"), protocol)})
         names = [f"plain{protocol}", f"last{protocol}", f"first{protocol}"]
         results = scan(*(tmp_path / f"{name}.pt" for name in names))
         for name, result in zip(names, results):
@@ -169,9 +177,11 @@ def test_tars_that_only_look_so(tmp_path):
 
 
 def test_bytes_that_call_what_is_no_callable(tmp_path):
-    """A generator's state that begins like a dict called with None: both unpicklers would raise, and nothing is done."""
+    """A generator's state that begins like a dict called with None: both unpicklers would raise, and nothing is
+    done."""
     state = b"}NR\xd8\x04x\xc2\xf1" * 8
-    for name, value in ("array", np.frombuffer(state, dtype=np.uint8)), ("tuple", np.frombuffer(b"()o\xd8" * 8, dtype=np.uint8)):
+    for name, value in ("array",
+                        np.frombuffer(state, dtype=np.uint8)), ("tuple", np.frombuffer(b"()o\xd8" * 8, dtype=np.uint8)):
         (tmp_path / f"{name}.pkl").write_bytes(pickle.dumps(value, 4))
     payload = b"cposix\nsystem\n(S'true'\ntR.".ljust(64, b"\xd8")
     (tmp_path / "payload.pkl").write_bytes(pickle.dumps(np.frombuffer(payload, dtype=np.uint8), 4))

@@ -1,5 +1,5 @@
-"""The libraries' own switches and what else a policy sets beside its rules: off by default, set before the interpreter reads
-its environment, and never in audit."""
+"""The libraries' own switches and what else a policy sets beside its rules: off by default, set before the interpreter
+reads its environment, and never in audit."""
 import json
 import subprocess
 import sys

@@ -1,5 +1,5 @@
-"""Chat templates: what only an escape needs is found, whatever spelling it takes; ordinary ones of many families are left alone,
-and all of them render in the sandbox that transformers uses."""
+"""Chat templates: what only an escape needs is found, whatever spelling it takes; ordinary ones of many families are
+left alone, and all of them render in the sandbox that transformers uses."""
 import json
 import subprocess
 
@@ -136,12 +136,14 @@ def verdicts(tmp_path_factory):
     folder, names = tmp_path_factory.mktemp("templates"), {}
     templates = {**ORDINARY, **ESCAPES, **{text: text for text in INCLUDES}}
     for number, (name, text) in enumerate(templates.items()):
-        for file, content in ("tokenizer_config.json", json.dumps({"chat_template": text})), ("chat_template.jinja", text):
+        for file, content in ("tokenizer_config.json",
+                              json.dumps({"chat_template": text})), ("chat_template.jinja", text):
             path = folder / f"{number}-{file[0]}" / file
             path.parent.mkdir()
             path.write_text(content)
             names[str(path)] = name
-    done = subprocess.run([COMMAND, "scan", "--format", "json", folder], env=environment(), capture_output=True, text=True, timeout=120)
+    done = subprocess.run([COMMAND, "scan", "--format", "json", folder], env=environment(), capture_output=True,
+                          text=True, timeout=120)
     found = {name: [] for name in templates}
     for line in done.stdout.splitlines():
         result = json.loads(line)

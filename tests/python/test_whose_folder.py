@@ -1,5 +1,6 @@
-"""Whose Python is it: the main script and what it imports is the application, beside weights too; what a library that loads
-models imports from there, and what an unpickler imports, came with the model. What code says of its own file counts for nothing."""
+"""Whose Python is it: the main script and what it imports is the application, beside weights too; what a library that
+loads models imports from there, and what an unpickler imports, came with the model. What code says of its own file
+counts for nothing."""
 import os
 import subprocess
 
@@ -61,7 +62,8 @@ def test_what_a_loading_library_imports_from_there(scene):  # noqa: F811
     repository(scene)
     scene.path("lib/site-packages").mkdir(parents=True)
     scene.write("lib/site-packages/transformers.py", LOADER)
-    for folder, function, name in (("repo", "load", "layers"), ("repo", "load_beside", "layers"), (".", "load", "late")):
+    for folder, function, name in (("repo", "load", "layers"), ("repo", "load_beside", "layers"),
+                                   (".", "load", "late")):
         scene.clear_markers()
         scene.write("late.py", MARK.format("late", "late"))
         scene.write("model.safetensors", "")
@@ -86,7 +88,8 @@ def test_what_an_unpickler_imports_first(scene):  # noqa: F811
                       "try: print(type(pickle.loads(b'clayers\\nThing\\n)R.')).__name__)\n"
                       "except PermissionError as error: print(str(error)[:14])\n")
     expected, first = said_without_and_with(scene, [scene.python, script])
-    assert expected == "Thing\n" and first.stdout == "guard: denied \n" and os.listdir(scene.path("markers")) == [], str(first)
+    assert expected == "Thing\n" and first.stdout == "guard: denied \n", str(first)
+    assert os.listdir(scene.path("markers")) == [], str(first)
     expected, before = said_without_and_with(scene, [scene.python, script, "before"])
     assert before.stdout == expected == "Thing\n" and not before.denials, str(before)
 
@@ -95,8 +98,10 @@ def test_bytecode_that_claims_another_file(scene):  # noqa: F811
     """A .pyc without a source beside it says of itself that it is the standard library's."""
     repository(scene)
     source = scene.write("source.py", MARK.format("spoofed", "spoofed"))
-    claimed = subprocess.run([scene.python, "-c", "import os; print(os.__file__)"], capture_output=True, text=True).stdout.strip()
-    subprocess.run([scene.python, "-c", "import py_compile, sys; py_compile.compile(*sys.argv[1:], doraise=True)", source,
+    claimed = subprocess.run([scene.python, "-c", "import os; print(os.__file__)"], capture_output=True,
+                             text=True).stdout.strip()
+    subprocess.run([scene.python, "-c", "import py_compile, sys; py_compile.compile(*sys.argv[1:], doraise=True)",
+                    source,
                     scene.path("repo/evil.pyc"), claimed], check=True)
     scene.path("lib/site-packages").mkdir(parents=True)
     scene.write("lib/site-packages/transformers.py", LOADER)

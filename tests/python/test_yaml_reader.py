@@ -10,9 +10,12 @@ from guard_command import BUILD
 
 TAG = "tag:yaml.org,2002:python/object/apply:"
 DANGER = ["os.system", "a.b", "subprocess.call", "torch.nn.Linear", "x.y.z"]
-MENTIONS = ["_target_: os.no", "{_target_: os.no}", "!!python/object/apply:os.no", "- _target_: os.no", "# _target_: os.no",
-            "a: b", "? _target_", "it's", 'say "x"', "two\nlines: here\n  _target_: os.no\n", "[1, 2", "}{", "&a *b", "%TAG",
-            "---", "...", "\u2028_target_: os.no", "é: x", " lead", "trail ", "", "null", "~", "x:y", "a #b", "a# b", "-", "|", ">"]
+MENTIONS = ["_target_: os.no", "{_target_: os.no}", "!!python/object/apply:os.no", "- _target_: os.no",
+            "# _target_: os.no",
+            "a: b", "? _target_", "it's", 'say "x"', "two\nlines: here\n  _target_: os.no\n", "[1, 2", "}{", "&a *b",
+            "%TAG",
+            "---", "...", "\u2028_target_: os.no", "é: x", " lead", "trail ", "", "null", "~", "x:y", "a #b", "a# b",
+            "-", "|", ">"]
 
 
 def composed(text, key_of=lambda text: text):
@@ -27,7 +30,8 @@ def composed(text, key_of=lambda text: text):
         for child in node.value if isinstance(node, yaml.SequenceNode) else []:
             walk(child)
         for key, value in node.value if isinstance(node, yaml.MappingNode) else []:
-            if isinstance(key, yaml.ScalarNode) and key_of(key.value) == "_target_" and isinstance(value, yaml.ScalarNode):
+            if isinstance(key, yaml.ScalarNode) and key_of(key.value) == "_target_" and \
+                    isinstance(value, yaml.ScalarNode):
                 found.append(value.value.rstrip("\n"))
             walk(key)
             walk(value)
@@ -46,7 +50,8 @@ def told(folder, texts):
     for number, text in enumerate(texts):
         paths.append(folder / f"{number}.yaml")
         paths[-1].write_bytes(text.encode())
-    done = subprocess.run([BUILD / "effects_dump", "-r", *paths], capture_output=True, encoding="utf-8", errors="replace", timeout=120,
+    done = subprocess.run([BUILD / "effects_dump", "-r", *paths], capture_output=True, encoding="utf-8",
+                          errors="replace", timeout=120,
                           check=True)
     answers, names = [], []
     for line in done.stdout.splitlines():
@@ -82,11 +87,13 @@ TRICKS = [
     "x: !<tag:yaml.org,2002:python/object/apply:os.system> [id]",
     "%TAG ! tag:yaml.org,2002:python/object/\n---\nx: !apply:os.system [id]",
     "%TAG !p! tag:yaml.org,2002:python/\n---\n- !p!object/apply:os.system []",
-    "%TAG !! tag:yaml.org,2002:python/object/\n---\nx: !!apply:os.system [id]", "x: !!python/object/apply:os%2Esystem [id]",
+    "%TAG !! tag:yaml.org,2002:python/object/\n---\nx: !!apply:os.system [id]",
+    "x: !!python/object/apply:os%2Esystem [id]",
     "? !!python/object/apply:os.system [id]\n: x", "x: &a !!python/object/apply:os.system [id]",
     "x: !!python/object/apply:os.system &a [id]",
     "- !!python/object/apply:os.system {}\n- [!!python/object/apply:a.b [], {x: !!python/object/apply:c.d []}]",
-    "!!python/object/apply:os.system [id]", "x: 'a !!python/object/apply:os.no b'", "x: a !!python/object/apply:os.no b",
+    "!!python/object/apply:os.system [id]", "x: 'a !!python/object/apply:os.no b'",
+    "x: a !!python/object/apply:os.no b",
     "x: a\n  !!python/object/apply:os.no b", "# !!python/object/apply:os.no", "x: |\n !!python/object/apply:os.no",
     "x: [a !!python/object/apply:os.no, b]", "a: {x: 1\n, _target_: os.system\n}\nb: 1", "? {_target_: os.system}\n: b",
     "? [a, b]\n: {_target_: os.system}", "a: {b: [}, _target_: x", "a:\n    b: 1\n  _target_: os.system",
@@ -126,8 +133,10 @@ def value(source, depth):
 def test_what_pyyaml_writes(tmp_path, seed):
     source, texts = random.Random(seed), []
     for _ in range(150):
-        style = {"default_flow_style": source.choice([True, False, None]), "default_style": source.choice([None, None, '"', "'", "|", ">"]),
-                 "indent": source.choice([2, 4, 7]), "width": source.choice([10, 80]), "allow_unicode": source.random() < 0.5,
+        style = {"default_flow_style": source.choice([True, False, None]),
+                 "default_style": source.choice([None, None, '"', "'", "|", ">"]),
+                 "indent": source.choice([2, 4, 7]), "width": source.choice([10, 80]),
+                 "allow_unicode": source.random() < 0.5,
                  "explicit_start": source.random() < 0.3, "sort_keys": source.random() < 0.5}
         texts.append(yaml.dump(value(source, 4), **style))
     wanted = [composed(text) for text in texts]
@@ -141,7 +150,8 @@ def spaced(names):
     return sorted(" ".join(name.removeprefix("builtins.").split()) for name in names)
 
 
-PIECES = ["\n", "  ", " ", "- ", '"', "'", "{", "}", "[", "]", ": ", ":", "? ", "# ", "#", "&a ", "*a", "|\n", ">\n", "!x ", "\t", ",",
+PIECES = ["\n", "  ", " ", "- ", '"', "'", "{", "}", "[", "]", ": ", ":", "? ", "# ", "#", "&a ", "*a", "|\n", ">\n",
+          "!x ", "\t", ",",
           "---\n", "_target_: os.system", "\n  ", "\n'"]
 
 

@@ -1,5 +1,5 @@
-"""Zips as every reader sees them. Which file Python's zipfile and PyTorch's reader find in each is shown by these readers
-themselves; `guard scan` has to find what either of them does, and say where they differ."""
+"""Zips as every reader sees them. Which file Python's zipfile and PyTorch's reader find in each is shown by these
+readers themselves; `guard scan` has to find what either of them does, and say where they differ."""
 import collections
 import io
 import json
@@ -76,7 +76,8 @@ def patched(data, *changes, directory=False):
 
 
 def two_ends():
-    """An archive in the comment of another: the last end record counts for one reader, the first that fits for another."""
+    """An archive in the comment of another: the last end record counts for one reader, the first that fits for
+    another."""
     return archive(GOOD, comment=archive(BAD))
 
 
@@ -122,7 +123,8 @@ def test_quarrels(tmp_path, name):
     if any(b"system" in found for found in seen.values()):
         assert calls(result), seen
     if name in ("local name", "checksum", "prefix of another archive", "another archive behind"):
-        assert len({b"system" in (seen.get(reader) or b"") for reader in ("zipfile", "torch")}) == 2, "the readers agree by now"
+        assert len({b"system" in (seen.get(reader) or b"")
+                    for reader in ("zipfile", "torch")}) == 2, "the readers agree by now"
 
 
 @pytest.mark.parametrize("compression", [zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED])
@@ -170,7 +172,8 @@ def test_zip_at_the_end_of_others(tmp_path):
         (tmp_path / "m.tar").write_bytes(data + bytes(-len(data) % 512 + 512 * (blocks + 1)))
         result = scan(tmp_path / "m.tar")
         assert result["verdict"] == "allow" and not result["findings"] and "torch-zip" in result["format"]
-    (tmp_path / "m.pkl").write_bytes(pickle.dumps({"bytes": good, "behind": b"x" * 1000, "a": collections.OrderedDict()}))
+    (tmp_path / "m.pkl").write_bytes(pickle.dumps({"bytes": good, "behind": b"x" * 1000,
+                                                   "a": collections.OrderedDict()}))
     result = scan(tmp_path / "m.pkl")
     assert result["verdict"] == "allow" and not result["findings"]
 

@@ -64,8 +64,8 @@ done
 awk '$1 == "HOOK" { print $2 }' "$objects/hooks.txt" >"$lists/hooks"
 verdict "the table of hooks has rows" "$([ -s "$lists/hooks" ] || echo "$objects/hooks.txt is empty")"
 
-# What pure code may ask of libc: memory and string functions without locale, allocation or errno; and of the libraries that
-# decompress, the functions that do, with memory from the caller. The rest is the compiler's.
+# What pure code may ask of libc: memory and string functions without locale, allocation or errno; and of the libraries
+# that decompress, the functions that do, with memory from the caller. The rest is the compiler's.
 cat >"$lists/pure" <<'EOF'
 memcpy memmove memset memcmp memchr memrchr memmem rawmemchr
 strlen strnlen strcmp strncmp strchr strrchr strstr strspn strcspn strpbrk stpcpy
@@ -79,7 +79,8 @@ _GLOBAL_OFFSET_TABLE_ __stack_chk_fail
 EOF
 tr ' ' '\n' <"$lists/pure" >"$lists/pure_lines"
 sort -u "$lists/pure_lines" "$lists/analyzer" >"$lists/analyzer_may"
-verdict "analyzer asks for pure functions and decompressors alone" "$(undefined_of analyzer | symbols_not_in "$lists/analyzer_may")"
+verdict "analyzer asks for pure functions and decompressors alone" \
+    "$(undefined_of analyzer | symbols_not_in "$lists/analyzer_may")"
 
 # "No global state": nothing writable. Tables of constants and pointers to them (.rodata, .data.rel.ro) are fine.
 writable=$(for object in $(objects_of analyzer); do
@@ -98,8 +99,8 @@ for package in policy preload; do
         "$(undefined_of $package | grep -v "^$objects/preload/real.o " | symbols_in "$lists/hooks")"
 done
 
-# stdio allocates, locks and writes where the program's own output is; abort and exit end somebody else's process. A stream
-# that was opened and then denied has to be closed, which is what fclose and fileno are for.
+# stdio allocates, locks and writes where the program's own output is; abort and exit end somebody else's process. A
+# stream that was opened and then denied has to be closed, which is what fclose and fileno are for.
 stdio='^(v?(f|s|sn|d|as|vs)?w?printf(_chk)?|__v?(f|s|sn|d|as)printf_chk|__(isoc[0-9]+_)?v?[fs]?scanf|v?[fs]?scanf'
 stdio+='|f?puts|f?putc|putchar|putw|fwrite|fread|fgets|f?getc|getchar|getline|getdelim|ungetc|perror|fflush|setv?buf'
 stdio+='|std(in|out|err)|tmpfile|open_memstream|fmemopen|v?syslog|v?(err|warn)x?|psignal)$'
@@ -107,7 +108,8 @@ ends='^(abort|exit|_exit|_Exit|quick_exit|__assert.*|__fortify_fail|raise|__[a-z
 for package in analyzer policy preload; do
     verdict "$package asks for no stdio" "$(undefined_of $package | awk -v p="$stdio" '$2 ~ p')"
     verdict "$package asks for nothing that ends a process" "$(undefined_of $package | awk -v p="$ends" '$2 ~ p')"
-    verdict "$package asks for no fortified call" "$(undefined_of $package | awk '$2 ~ /^__.*_chk$/' | symbols_not_in "$lists/hooks")"
+    verdict "$package asks for no fortified call" \
+        "$(undefined_of $package | awk '$2 ~ /^__.*_chk$/' | symbols_not_in "$lists/hooks")"
 done
 
 # libunwind runs inside hooks too.

@@ -1,6 +1,6 @@
 #!/bin/sh
-# Asserts of a linked binary what makes it loadable next to any program: it needs libc.so.6 and nothing else, and of libc
-# nothing newer than version 2.34 (RHEL 9, Debian 12, Ubuntu 22.04).
+# Asserts of a linked binary what makes it loadable next to any program: it needs libc.so.6 and nothing else, and of
+# libc nothing newer than version 2.34 (RHEL 9, Debian 12, Ubuntu 22.04).
 #
 #   check_link.sh BINARY
 set -eu

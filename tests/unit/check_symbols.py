@@ -1,5 +1,6 @@
 #!/usr/bin/env python3
-"""Proves what libguard.so shows to the programs it is loaded into. Speaks TAP; needs the environment of the tests (torch).
+"""Proves what libguard.so shows to the programs it is loaded into. Speaks TAP; needs the environment of the tests
+(torch).
 
     check_symbols.py        in the top folder, after make
 """
@@ -67,7 +68,8 @@ def libc_path():
 
 def bindings(code, folder):
     """What ld.so binds while Python runs `code` under the guard: (from, to, symbol), by file name."""
-    environment = {"PATH": os.environ["PATH"], "HOME": os.environ.get("HOME", "/"), "LD_PRELOAD": str(LIBRARY.resolve()),
+    environment = {"PATH": os.environ["PATH"], "HOME": os.environ.get("HOME", "/"),
+                   "LD_PRELOAD": str(LIBRARY.resolve()),
                    "LD_DEBUG": "bindings", "LD_DEBUG_OUTPUT": f"{folder}/ld", "LD_BIND_NOW": "1"}
     done = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True)
     if done.returncode:
@@ -111,11 +113,13 @@ def main():
             sorted(f"{user}: {name} -> {owner}" for user, owner, name in unwinding if not owner.startswith("libgcc_s")))
     users = {user for user, _, _ in unwinding}
     verdict("... seen of libstdc++ and torch", [] if any(user.startswith("libstdc++") for user in users) and
-            any(user.startswith(("libtorch", "libc10")) for user in users) else sorted(users) or ["no binding was seen"])
+            any(user.startswith(("libtorch", "libc10")) for user in users) else sorted(users)
+            or ["no binding was seen"])
     verdict("what binds to libguard.so is in hooks.def",
             sorted({f"{user}: {name}" for user, owner, name in bound if owner == LIBRARY.name and name not in hooks}))
     verdict("hooks are what programs bind to", [] if any(owner == LIBRARY.name and user != LIBRARY.name
-                                                         for user, owner, _ in bound) else ["no binding to libguard.so"])
+                                                         for user, owner, _ in bound)
+            else ["no binding to libguard.so"])
     print(f"1..{count}")
     return 1 if failed else 0
 

@@ -31,7 +31,8 @@ import torch
 
 def net(pretrained=True):
     model = torch.nn.Linear(2, 2)
-    model.load_state_dict(torch.hub.load_state_dict_from_url("https://models.invalid/tinynet-12345678.pth", map_location="cpu"))
+    model.load_state_dict(torch.hub.load_state_dict_from_url(
+        "https://models.invalid/tinynet-12345678.pth", map_location="cpu"))
     return model
 '''
 LIBRARY = '''
@@ -55,7 +56,8 @@ def make_transformers(cache, work):
 
     base = work / "base"
     make_tokenizer().save_pretrained(base)
-    model = LlamaForCausalLM(LlamaConfig(vocab_size=120, hidden_size=32, intermediate_size=64, num_hidden_layers=2, num_attention_heads=2,
+    model = LlamaForCausalLM(LlamaConfig(vocab_size=120, hidden_size=32, intermediate_size=64, num_hidden_layers=2,
+                                         num_attention_heads=2,
                                          max_position_embeddings=64))  # X-LoRA renames keys as Llama has them
     model.save_pretrained(base)
     sharded = work / "sharded"
@@ -66,13 +68,15 @@ def make_transformers(cache, work):
     for name in "background", "pooled", "embedder", "hidden":
         add_repository(cache, f"acme/{name}", base)
     for name in "lora-a", "lora-b", "adapter":
-        peft.get_peft_model(LlamaForCausalLM.from_pretrained(base), peft.LoraConfig(task_type="CAUSAL_LM", target_modules=["q_proj"])) \
+        peft.get_peft_model(LlamaForCausalLM.from_pretrained(base),
+                            peft.LoraConfig(task_type="CAUSAL_LM", target_modules=["q_proj"])) \
             .save_pretrained(work / name)
         edit_json(work / name / "adapter_config.json", base_model_name_or_path="acme/base", revision=None)
         add_repository(cache, f"acme/{name}", work / name)
     model.config.use_cache = False  # X-LoRA insists
     mixture = peft.get_peft_model(model, peft.XLoraConfig(
-        task_type="CAUSAL_LM", hidden_size=32, xlora_depth=1, adapters={"0": str(work / "lora-a"), "1": str(work / "lora-b")}))
+        task_type="CAUSAL_LM", hidden_size=32, xlora_depth=1,
+        adapters={"0": str(work / "lora-a"), "1": str(work / "lora-b")}))
     mixture.save_pretrained(work / "xlora")
     edit_json(work / "xlora" / "adapter_config.json", base_model_name_or_path="acme/base",
               adapters={"0": "acme/lora-a", "1": "acme/lora-b"})
@@ -91,7 +95,8 @@ def make_remote_code(cache, work):
     (code / "modeling_tiny.py").write_text(MODELING)
     (model / "config.json").write_text(json.dumps({
         "model_type": "tiny-graph", "architectures": ["TinyModel"], "auto_map": {
-            "AutoConfig": "acme/code--configuration_tiny.TinyConfig", "AutoModel": "acme/code--modeling_tiny.TinyModel"}}))
+            "AutoConfig": "acme/code--configuration_tiny.TinyConfig",
+            "AutoModel": "acme/code--modeling_tiny.TinyModel"}}))
     save_file({"weight": torch.ones(2)}, model / "model.safetensors", metadata={"format": "pt"})
     add_repository(cache, "acme/code", code)
     add_repository(cache, "acme/custom", model)
@@ -103,13 +108,15 @@ def make_pipelines(cache, work):
     from sentence_transformers.sentence_transformer import modules as parts
     from transformers import BertConfig, BertModel, BertTokenizerFast
 
-    unet = diffusers.UNet2DModel(sample_size=8, in_channels=3, out_channels=3, layers_per_block=1, block_out_channels=(8, 8),
+    unet = diffusers.UNet2DModel(sample_size=8, in_channels=3, out_channels=3, layers_per_block=1,
+                                 block_out_channels=(8, 8),
                                  norm_num_groups=4, down_block_types=("DownBlock2D", "DownBlock2D"),
                                  up_block_types=("UpBlock2D", "UpBlock2D"))
     diffusers.DDPMPipeline(unet=unet, scheduler=diffusers.DDPMScheduler()).save_pretrained(work / "ddpm")
     add_repository(cache, "acme/ddpm", work / "ddpm")
     bert = work / "bert"
-    BertModel(BertConfig(vocab_size=8, hidden_size=8, num_hidden_layers=1, num_attention_heads=1, intermediate_size=8)).save_pretrained(bert)
+    BertModel(BertConfig(vocab_size=8, hidden_size=8, num_hidden_layers=1, num_attention_heads=1,
+                         intermediate_size=8)).save_pretrained(bert)
     (bert / "vocab.txt").write_text("[PAD]\n[UNK]\n[CLS]\n[SEP]\n[MASK]\nthe\nguard\nreads\n")
     BertTokenizerFast(str(bert / "vocab.txt")).save_pretrained(bert)
     transformer = parts.Transformer(str(bert))
@@ -129,8 +136,8 @@ def make_torch_hub(home):
 
 
 def make_files(folder):
-    """Files of their own folders: a pickle that loads another, an array beside a pickle, an ONNX graph with its weights outside, an
-    HDF5 file that links to another."""
+    """Files of their own folders: a pickle that loads another, an array beside a pickle, an ONNX graph with its weights
+    outside, an HDF5 file that links to another."""
     import h5py
     import numpy
     import onnx
@@ -147,9 +154,11 @@ def make_files(folder):
     weights = onnx.numpy_helper.from_array(numpy.ones((64, 64), numpy.float32), "w")
     node = onnx.helper.make_node("MatMul", ["x", "w"], ["y"])
     values = [onnx.helper.make_tensor_value_info(name, onnx.TensorProto.FLOAT, [1, 64]) for name in ("x", "y")]
-    model = onnx.helper.make_model(onnx.helper.make_graph([node], "graph", values[:1], values[1:], [weights]), ir_version=9,
+    model = onnx.helper.make_model(onnx.helper.make_graph([node], "graph", values[:1], values[1:], [weights]),
+                                   ir_version=9,
                                    opset_imports=[onnx.helper.make_opsetid("", 17)])
-    onnx.save(model, str(folder / "graph" / "model.onnx"), save_as_external_data=True, location="weights.data", size_threshold=0)
+    onnx.save(model, str(folder / "graph" / "model.onnx"), save_as_external_data=True, location="weights.data",
+              size_threshold=0)
     with h5py.File(folder / "linked" / "weights.h5", "w") as file:
         file["w"] = numpy.arange(3)
     with h5py.File(folder / "data" / "model.h5", "w") as file:

@@ -24,7 +24,8 @@ def folder(scene):
 
 
 def verdicts(text):
-    return sorted(json.dumps(json.loads(line), sort_keys=True) for line in text.splitlines() if line.startswith('{"path"'))
+    return sorted(json.dumps(json.loads(line), sort_keys=True) for line in text.splitlines()
+                  if line.startswith('{"path"'))
 
 
 def check_mass_scan(scene, folder, script):
@@ -89,7 +90,8 @@ WORKERS = {
         if len(sys.argv) > 1:
             print(load("model.pkl"), flush=True)
         else:
-            sys.stdout.write(subprocess.run([sys.executable, "-m", "torch.distributed.run", "--standalone", "--local-addr",
+            sys.stdout.write(subprocess.run([sys.executable, "-m", "torch.distributed.run", "--standalone",
+                                             "--local-addr",
                                              "127.0.0.1", "--nproc-per-node", "1", __file__, "worker"],
                                             stdout=subprocess.PIPE, text=True).stdout)
     """,

@@ -19,7 +19,8 @@ def test_torch_processes(scene):
 
         def work(rank, port):
             dist.init_process_group("gloo", init_method=f"tcp://127.0.0.1:{port}", rank=rank, world_size=2)
-            mine = {"item": Item(rank), "kind": Kind.A, "tensor": torch.ones(2) * rank, "day": datetime.date(2024, 1, 2)}
+            mine = {"item": Item(rank), "kind": Kind.A, "tensor": torch.ones(2) * rank,
+                    "day": datetime.date(2024, 1, 2)}
             everybodys, first = [None] * 2, [Item(5)] if rank == 0 else [None]
             dist.all_gather_object(everybodys, mine)
             dist.broadcast_object_list(first, src=0)
@@ -54,7 +55,8 @@ def test_torchrun(scene):
     """)
     script = scene.write("start.py", """
         import subprocess, sys
-        run = subprocess.run([sys.executable, "-m", "torch.distributed.run", "--standalone", "--local-addr", "127.0.0.1",
+        run = subprocess.run([sys.executable, "-m", "torch.distributed.run", "--standalone", "--local-addr",
+                              "127.0.0.1",
                               "--nproc-per-node", "2", "worker.py"], capture_output=True, text=True)
         print(run.returncode, run.stdout, "guard:" in run.stderr)
     """)
@@ -83,7 +85,8 @@ def test_hugging_face(scene, models):
                                    "{{% if add_generation_prompt %}}{{{{ 'assistant:' }}}}{{% endif %}}")
         tokenizer.save_pretrained("chat")
         chat = [{{"role": "user", "content": "hi"}}]
-        print(AutoTokenizer.from_pretrained("chat").apply_chat_template(chat, tokenize=False, add_generation_prompt=True))
+        print(AutoTokenizer.from_pretrained("chat").apply_chat_template(chat, tokenize=False,
+                                                                         add_generation_prompt=True))
         settings = GenerationConfig(max_new_tokens=3, do_sample=False, pad_token_id=tokenizer.pad_token_id)
         print(len(pipeline("text-generation", base)("the guard", generation_config=settings)))
         model = AutoModelForCausalLM.from_pretrained(adapter)
@@ -165,7 +168,8 @@ def test_scikit_learn_jobs(scene):
             search = GridSearchCV(pipeline, {"randomforestclassifier__max_depth": [1, 2]}, n_jobs=2, cv=3).fit(X, y)
             print(search.best_params_, cross_val_score(search.best_estimator_, X, y, n_jobs=2).round(2).tolist())
             large = np.ones((2000, 1000))  # handed over as a memory map
-            print(joblib.Parallel(n_jobs=2)(joblib.delayed(lambda a, i: float(a.sum()) + i)(large, i) for i in range(3)))
+            summed = joblib.delayed(lambda a, i: float(a.sum()) + i)
+            print(joblib.Parallel(n_jobs=2)(summed(large, i) for i in range(3)))
             with joblib.parallel_backend("multiprocessing", n_jobs=2):
                 print(joblib.Parallel()(joblib.delayed(twice)(i) for i in range(3)), flush=True)
 
@@ -205,7 +209,8 @@ def test_boosters_and_keras(scene):
                 pickle.dump(each, file)
             with open("model.pkl", "rb") as file:
                 print(pickle.load(file).predict(X[:2]).tolist())
-        net = keras.Sequential([keras.layers.Input((4,)), keras.layers.Dense(3, activation="relu"), keras.layers.Dense(1)])
+        net = keras.Sequential([keras.layers.Input((4,)), keras.layers.Dense(3, activation="relu"),
+                                keras.layers.Dense(1)])
         net.compile("adam", keras.losses.MeanSquaredError())
         net.fit(X, y, verbose=0, callbacks=[keras.callbacks.ModelCheckpoint("checkpoint.keras"),
                                             keras.callbacks.BackupAndRestore("backup")])
@@ -236,7 +241,8 @@ def test_dask(scene):
         def main():
             cluster = LocalCluster(n_workers=2, threads_per_worker=1, dashboard_address=None, host="127.0.0.1")
             with cluster, Client(cluster) as client:
-                print(client.gather(client.map(square, range(4))), client.submit(lambda t: t.value + 1, Thing(3)).result())
+                print(client.gather(client.map(square, range(4))),
+                      client.submit(lambda t: t.value + 1, Thing(3)).result())
                 print(float(dask.array.ones((100, 100), chunks=50).sum().compute()))
                 model = LinearRegression().fit(np.ones((3, 1)), np.ones(3))
                 print(client.submit(model.predict, np.ones((2, 1))).result().tolist(), flush=True)

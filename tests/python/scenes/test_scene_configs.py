@@ -1,5 +1,5 @@
-"""Configs of models, read by the libraries that act on them: hydra, hyperpyyaml, PyYAML, ruamel.yaml, Jinja2, transformers and
-peft. And configs that are the user's own, which nobody judges."""
+"""Configs of models, read by the libraries that act on them: hydra, hyperpyyaml, PyYAML, ruamel.yaml, Jinja2,
+transformers and peft. And configs that are the user's own, which nobody judges."""
 import json
 import struct
 
@@ -29,40 +29,55 @@ WEIGHTS = struct.pack("<Q", 2) + b"{}"
 TEMPLATE = "{% for m in messages %}{{ '<|' + m['role'] + '|>' + m['content'] }}{% endfor %}"
 SHELL = "{{{{ cycler.__init__.__globals__.os.popen('touch {marker}').read() }}}}"
 
-# name: (file, its text with {marker}, how it is read with {path}); what only shows as a config taken touches the marker itself
+# name: (file, its text with {marker}, how it is read with {path}); what only shows as a config taken touches the marker
+# itself
 ATTACKS = {
     "hydra target": ("config.yaml", "_target_: builtins.open\nfile: {marker}\nmode: w\n", "hydra_load({path!r})"),
-    "hydra target in flow and escapes": ("config.yaml", 'a: [{{"\\x5ftarget_": builtins.open, file: {marker}, mode: w}}]\n',
+    "hydra target in flow and escapes": ("config.yaml",
+                                         'a: [{{"\\x5ftarget_": builtins.open, file: {marker}, mode: w}}]\n',
                                          "hydra_load({path!r})"),
-    "pyyaml apply": ("config.yaml", "x: !!python/object/apply:os.system ['touch {marker}']\n", "yaml.unsafe_load(read({path!r}))"),
+    "pyyaml apply": ("config.yaml", "x: !!python/object/apply:os.system ['touch {marker}']\n",
+                     "yaml.unsafe_load(read({path!r}))"),
     "pyyaml verbatim tag": ("config.yaml", "x: !<tag:yaml.org,2002:python/object/apply:os.system> ['touch {marker}']\n",
                             "yaml.unsafe_load(read({path!r}))"),
-    "pyyaml tag handle": ("config.yaml", "%TAG !p! tag:yaml.org,2002:python/object/\n--- !p!apply:os.s%79stem ['touch {marker}']\n",
+    "pyyaml tag handle": ("config.yaml",
+                          "%TAG !p! tag:yaml.org,2002:python/object/\n--- !p!apply:os.s%79stem ['touch {marker}']\n",
                           "yaml.unsafe_load(read({path!r}))"),
-    "pyyaml second document": ("config.yaml", "a: 1\n--- # b\n? !!python/object/apply:os.system ['touch {marker}']\n: b\n",
+    "pyyaml second document": ("config.yaml",
+                               "a: 1\n--- # b\n? !!python/object/apply:os.system ['touch {marker}']\n: b\n",
                                "list(yaml.unsafe_load_all(read({path!r})))[1]"),
     "speech new": ("hyperparams.yaml", "x: !new:subprocess.Popen\n  args: [touch, {marker}]\n",
                    "speech_load({path!r})['x'].wait()"),
     "speech apply": ("hyperparams.yaml", "x: !apply:os.system ['touch {marker}']\n", "speech_load({path!r})"),
     "speech applyref": ("hyperparams.yaml", "x: !applyref:os.system ['touch {marker}']\n", "speech_load({path!r})"),
-    "speech tuple in text": ("hyperparams.yaml", "x: (!!python/object/apply:os.system ['touch {marker}'])\n", "speech_load({path!r})"),
-    "jinja without a sandbox": ("chat_template.jinja", SHELL, "jinja2.Environment().from_string(read({path!r})).render()"),
+    "speech tuple in text": ("hyperparams.yaml", "x: (!!python/object/apply:os.system ['touch {marker}'])\n",
+                             "speech_load({path!r})"),
+    "jinja without a sandbox": ("chat_template.jinja", SHELL,
+                                "jinja2.Environment().from_string(read({path!r})).render()"),
     "jinja in a tokenizer's config": ("tokenizer_config.json", {"chat_template": SHELL},
                                       "jinja2.Environment().from_string(json.loads(read({path!r}))['chat_template']).render()"),
-    "transformers internal attention": ("config.json", {"model_type": "llama", "_attn_implementation_internal": "org/kernel"},
+    "transformers internal attention": ("config.json",
+                                        {"model_type": "llama", "_attn_implementation_internal": "org/kernel"},
                                         "import transformers\ntransformers.AutoConfig.from_pretrained({folder!r})\ntaken({marker!r})"),
-    "peft file outside": ("adapter_config.json", {"peft_type": "LORA", "prompt_tuning_init_state_dict_path": "/etc/passwd"},
+    "peft file outside": ("adapter_config.json",
+                          {"peft_type": "LORA", "prompt_tuning_init_state_dict_path": "/etc/passwd"},
                           "import peft\npeft.PeftConfig.from_pretrained({folder!r})\ntaken({marker!r})"),
 }
 BENIGN = {
-    "hydra target": ("config.yaml", "_target_: collections.OrderedDict\nnote: '_target_: os.system'\n", "hydra_load({path!r})"),
-    "pyyaml mentions": ("config.yaml", "# !!python/object/apply:os.system\nx: |\n  !!python/object/apply:os.system\ny: !!python/tuple [1]\n",
+    "hydra target": ("config.yaml", "_target_: collections.OrderedDict\nnote: '_target_: os.system'\n",
+                     "hydra_load({path!r})"),
+    "pyyaml mentions": ("config.yaml",
+                        "# !!python/object/apply:os.system\nx: |\n  !!python/object/apply:os.system\ny: !!python/tuple "
+                        "[1]\n",
                         "yaml.unsafe_load(read({path!r}))"),
-    "speech": ("hyperparams.yaml", "lr: 0.1\nx: !new:collections.OrderedDict\n  a: !ref <lr>\ny: (1, 2)\n", "speech_load({path!r})"),
-    "jinja": ("chat_template.jinja", TEMPLATE + "{# __class__ #}", "jinja2.Environment().from_string(read({path!r})).render(messages=[])"),
+    "speech": ("hyperparams.yaml", "lr: 0.1\nx: !new:collections.OrderedDict\n  a: !ref <lr>\ny: (1, 2)\n",
+               "speech_load({path!r})"),
+    "jinja": ("chat_template.jinja", TEMPLATE + "{# __class__ #}",
+              "jinja2.Environment().from_string(read({path!r})).render(messages=[])"),
     "transformers": ("config.json", {"model_type": "llama", "_name_or_path": "org/was", "torch_dtype": "float16"},
                      "import transformers\ntransformers.AutoConfig.from_pretrained({folder!r})"),
-    "peft": ("adapter_config.json", {"peft_type": "LORA", "base_model_name_or_path": "org/base", "megatron_core": "megatron.core"},
+    "peft": ("adapter_config.json",
+             {"peft_type": "LORA", "base_model_name_or_path": "org/base", "megatron_core": "megatron.core"},
              "import peft\npeft.PeftConfig.from_pretrained({folder!r})"),
 }
 # A folder without weights: whatever these say, it is its owner's business.
@@ -70,7 +85,8 @@ OWN = {
     "own hydra templates": ("conf/model.yaml", "_target_: builtins.print\n_args_: [mine]\n", "hydra_load({path!r})"),
     "own recipe": ("recipe.yml", "base_model: org/base\ntrust_remote_code: true\nload: !!python/name:os.path.join\n",
                    "yaml.unsafe_load(read({path!r}))"),
-    "lightning's hparams": ("lightning_logs/version_0/hparams.yaml", "path: !!python/object/apply:pathlib.PosixPath\n- /data\n"
+    "lightning's hparams": ("lightning_logs/version_0/hparams.yaml",
+                            "path: !!python/object/apply:pathlib.PosixPath\n- /data\n"
                             "run: !!python/object/apply:os.getcwd []\n", "yaml.unsafe_load(read({path!r}))"),
     "own prompt": ("prompt.jinja", "{{ ''.__class__ }}", "jinja2.Environment().from_string(read({path!r})).render()"),
 }
@@ -78,7 +94,8 @@ OWN = {
 
 def filled(text, marker):
     if isinstance(text, dict):
-        return json.dumps({key: filled(value, marker) if key == "chat_template" else value for key, value in text.items()})
+        return json.dumps({key: filled(value, marker) if key == "chat_template" else value for key,
+                           value in text.items()})
     return text.format(marker=marker)
 
 

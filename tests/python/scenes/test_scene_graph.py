@@ -1,5 +1,6 @@
-"""The graph is the truth: the model files that strace sees opened are those of the report, and each edge has the kind and the parent
-that it really has. Real libraries on real cache layouts, one process a library; audit, because some of it is denied."""
+"""The graph is the truth: the model files that strace sees opened are those of the report, and each edge has the kind
+and the parent that it really has. Real libraries on real cache layouts, one process a library; audit, because some of
+it is denied."""
 import json
 import os
 import re
@@ -72,13 +73,18 @@ class Traced:
         trace, log = work / f"{name}.trace", work / f"{name}.jsonl"
         environment = scene.environment({
             "HF_HUB_CACHE": str(cache), "HF_MODULES_CACHE": str(work / "modules"), "TORCH_HOME": str(work / "torch"),
-            "PYTHONPATH": str(work / "site-packages"), "PYTHONDONTWRITEBYTECODE": "1", "TORCH_FORCE_NO_WEIGHTS_ONLY_LOAD": "1"})
-        command = ["strace", "-f", "-qq", "--seccomp-bpf", "-s", "4096", "-e", "trace=open,openat", "-e", "signal=none", "-o", trace,
-                   "-E", f"LD_PRELOAD={LIBRARY}", "-E", "GUARD_MODE=audit", "-E", f"GUARD_LOG={log}", "-E", "GUARD_QUIET=1",
+            "PYTHONPATH": str(work / "site-packages"), "PYTHONDONTWRITEBYTECODE": "1",
+            "TORCH_FORCE_NO_WEIGHTS_ONLY_LOAD": "1"})
+        command = ["strace", "-f", "-qq", "--seccomp-bpf", "-s", "4096", "-e", "trace=open,openat", "-e", "signal=none",
+                   "-o", trace,
+                   "-E", f"LD_PRELOAD={LIBRARY}", "-E", "GUARD_MODE=audit", "-E", f"GUARD_LOG={log}", "-E",
+                   "GUARD_QUIET=1",
                    sys.executable, script, work / "files"]
-        done = subprocess.run([str(word) for word in command], cwd=work, env=environment, capture_output=True, text=True, timeout=400)
+        done = subprocess.run([str(word) for word in command], cwd=work, env=environment, capture_output=True,
+                              text=True, timeout=400)
         assert done.returncode == 0, f"{done.stdout}\n{done.stderr[-4000:]}"
-        self.graph = json.loads(subprocess.run([COMMAND, "report", "--format", "json", log], capture_output=True, check=True).stdout)
+        self.graph = json.loads(subprocess.run([COMMAND, "report", "--format", "json", log], capture_output=True,
+                                               check=True).stdout)
         self.opened = set(self.opened_files(trace, work))
         assert self.opened, "strace saw nothing"
 
@@ -92,7 +98,8 @@ class Traced:
                 continue
             path = Path(os.path.realpath(os.path.join(work, call[1])))
             named = Path(os.path.abspath(os.path.join(work, call[1])))
-            if any(named.is_relative_to(folder) for folder in folders) and path.is_file() and path.stat().st_size > 0 and \
+            if any(named.is_relative_to(folder)
+                   for folder in folders) and path.is_file() and path.stat().st_size > 0 and \
                     "refs" not in named.parts and "__pycache__" not in named.parts and ".locks" not in named.parts:
                 yield str(path)
 
@@ -102,13 +109,15 @@ class Traced:
 
     @property
     def edges(self):
-        return {(self.short(edge["parent"]), self.short(edge["child"]), edge["kind"]) for edge in self.graph["edges"] if edge["loaded"]}
+        return {(self.short(edge["parent"]), self.short(edge["child"]), edge["kind"]) for edge in self.graph["edges"]
+                if edge["loaded"]}
 
     def short(self, model):
         return model.replace(f"file:{self.folder}/files/", "").replace("hf:acme/", "")
 
     def findings(self, *kinds):
-        return {(finding["kind"], self.short(finding["model"])) for finding in self.graph["findings"] if finding["kind"] in kinds}
+        return {(finding["kind"], self.short(finding["model"])) for finding in self.graph["findings"]
+                if finding["kind"] in kinds}
 
     def asked(self, model):
         return next(one["asked"] for one in self.graph["models"] if self.short(one["id"]) == model)
@@ -154,7 +163,8 @@ def test_files_are_those_that_were_opened(traced, name):
 
 def test_transformers_edges(traced):
     run = traced("transformers")
-    assert run.edges == {("adapter", "base", "declared"), ("xlora", "lora-a", "declared"), ("xlora", "lora-b", "declared"),
+    assert run.edges == {("adapter", "base", "declared"), ("xlora", "lora-a", "declared"),
+                         ("xlora", "lora-b", "declared"),
                          ("xlora", "base", "declared"), ("lora-a", "base", "declared"), ("lora-b", "base", "declared"),
                          ("custom", "code", "declared"), ("code", "hidden", "observed")}
     assert run.findings("hard-coded", "hidden-load") == {("hard-coded", "embedder"), ("hidden-load", "hidden")}
@@ -162,13 +172,15 @@ def test_transformers_edges(traced):
     for model in "adapter", "xlora", "background", "pooled", "custom":
         assert run.asked(model)["by"] == "app" and run.asked(model)["named_by"] == "app", model
     assert ("unpinned", "base") in run.findings("unpinned") and ("unpinned", "code") in run.findings("unpinned")
-    shards = [file["inside"] for file in run.graph["files"] if file["model"] == "hf:acme/base" and file["format"] == "safetensors"]
+    shards = [file["inside"] for file in run.graph["files"] if file["model"] == "hf:acme/base"
+              and file["format"] == "safetensors"]
     assert len(shards) > 1
 
 
 def test_pipelines_are_one_model_each(traced):
     run = traced("pipelines")
-    assert run.edges == set() and {run.short(model["id"]) for model in run.graph["models"] if model["loaded"]} == {"ddpm", "sentences"}
+    assert run.edges == set() and {run.short(model["id"]) for model in run.graph["models"]
+                                   if model["loaded"]} == {"ddpm", "sentences"}
     insides = {file["inside"] for file in run.graph["files"]}
     assert {"model_index.json", "unet/diffusion_pytorch_model.safetensors", "modules.json"} <= insides
     assert any(inside.startswith("2_Dense/") for inside in insides)
@@ -177,7 +189,8 @@ def test_pipelines_are_one_model_each(traced):
 
 def test_files_edges(traced):
     run = traced("files")
-    assert run.edges == {("torchhub:acme/net", "torchhub:checkpoints/tinynet-12345678.pth", "observed"), ("first", "second", "pickled"),
+    assert run.edges == {("torchhub:acme/net", "torchhub:checkpoints/tinynet-12345678.pth", "observed"),
+                         ("first", "second", "pickled"),
                          ("data", "linked", "declared")}
     files = {(run.short(file["model"]), file["inside"]): file for file in run.graph["files"]}
     assert files["forest", "forest.pkl_01.npy"]["from"] == "forest.pkl"

@@ -1,7 +1,8 @@
 """What loads cleanly and acts when it is used: each way with its real library, denied and attributed at the call.
 
-The policy of these scenes lets everything be read, so that only what happens live is judged; where the default policy stops the
-file already when it is opened, that is another test's. The payload of each case touches the marker of its own function."""
+The policy of these scenes lets everything be read, so that only what happens live is judged; where the default policy
+stops the file already when it is opened, that is another test's. The payload of each case touches the marker of its own
+function."""
 import json
 import shutil
 import subprocess
@@ -20,7 +21,8 @@ SOURCES = Path(__file__).resolve().parents[1] / "native"
 COMMIT = "0123456789012345678901234567890123456789"
 READS_ALL = {"version": 1, "rules": [{
     "id": "reads-all", "when": ["rest", "load"], "then": "allow", "why": "what happens live is what is tried",
-    "effect": ["import", "create", "call", "depend", "code", "read", "write", "exec", "connect", "native", "malformed", "opaque"]}]}
+    "effect": ["import", "create", "call", "depend", "code", "read", "write", "exec", "connect", "native", "malformed",
+               "opaque"]}]}
 
 
 def make(scene, name, text):
@@ -45,8 +47,8 @@ def marker(name):
 
 
 def check(cases, name, origin, rule, silent=False, native=False):
-    """As AttackCases.check(); all denials of the case are in the name of what was loaded. `silent`: who asked for it never hears
-    of the failure, and may be a thread without Python."""
+    """As AttackCases.check(); all denials of the case are in the name of what was loaded. `silent`: who asked for it
+    never hears of the failure, and may be a thread without Python."""
     if silent and not cases.scene.no_guard:
         function = function_name(name)
         assert function in cases.without.markers, f"the attack does not fire without the guard\n{cases.without}"
@@ -54,7 +56,8 @@ def check(cases, name, origin, rule, silent=False, native=False):
         assert function in cases.audit.markers, str(cases.audit)
     else:
         cases.check(name, native=native)
-    denials = [record for record in cases.enforce.denials if record in cases.enforce.asked_by(cases.script, function_name(name))
+    denials = [record for record in cases.enforce.denials
+               if record in cases.enforce.asked_by(cases.script, function_name(name))
                or function_name(name) in (record["name"] or "")]
     assert {(record["origin"], record["rule"]) for record in denials} == {(origin, rule)}, str(cases.enforce)
 
@@ -156,7 +159,8 @@ def test_torchscript(script_attacks, name):
 
 SCRIPT_BENIGN = {
     "forward": "m = torch.jit.load('scripts/Plain.pt')\nfor _ in range(5): m(torch.ones(2, 4))",
-    "save and load": "torch.jit.save(torch.jit.load('scripts/Plain.pt'), 'again.pt'); torch.jit.load('again.pt')(torch.ones(4))",
+    "save and load": "torch.jit.save(torch.jit.load('scripts/Plain.pt'), 'again.pt'); "
+                     "torch.jit.load('again.pt')(torch.ones(4))",
     "script, trace, freeze, optimize": """
         class Own(torch.nn.Module):
             def __init__(self): super().__init__(); self.inner = torch.nn.Linear(4, 4)
@@ -164,7 +168,8 @@ SCRIPT_BENIGN = {
         module = torch.jit.script(Own()).eval()
         torch.jit.optimize_for_inference(torch.jit.freeze(module))(torch.ones(4))
         torch.jit.trace(Own(), torch.ones(4)).save('traced.pt')""",
-    "state dict by the application": "torch.save(torch.jit.load('scripts/Plain.pt').state_dict(), 'state.pt'); torch.load('state.pt')",
+    "state dict by the application": "torch.save(torch.jit.load('scripts/Plain.pt').state_dict(), 'state.pt'); "
+                                     "torch.load('state.pt')",
     "Python below a script": """
         class Own(torch.nn.Module):
             @torch.jit.ignore
@@ -241,7 +246,8 @@ def test_keras_lambda_benign(scene):
     """A lambda that computes: allowed by a rule, it runs. Its first use imports what it needs."""
     make(scene, "make.py", KERAS.replace("{LAYERS}", layers({"plain": "lambda x: __import__('decimal') and x * 2"})))
     scene.path("policy.json").write_text(json.dumps(READS_ALL))
-    script = scene.write("app/infer.py", textwrap.dedent(KERAS_PRELUDE) + "\npredict('case_plain')\nprint('predicted')\n")
+    script = scene.write("app/infer.py",
+                         textwrap.dedent(KERAS_PRELUDE) + "\npredict('case_plain')\nprint('predicted')\n")
     scene.benign(script, policy=scene.path("policy.json"), env={"KERAS_BACKEND": "torch"})
 
 
@@ -250,7 +256,8 @@ def test_keras_lambda_benign(scene):
 ESCAPES = {
     "template starts a program": "{{ cycler.__init__.__globals__.os.system('touch MARKER') }}",
     "template opens a file": "{{ cycler.__init__.__globals__.os.open('MARKER', 65) }}",
-    "template through a macro": "{% macro m() %}{{ joiner.__init__.__globals__.os.popen('touch MARKER').read() }}{% endmacro %}{{ m() }}",
+    "template through a macro": "{% macro m() %}{{ joiner.__init__.__globals__.os.popen('touch MARKER').read() }}{% "
+                                "endmacro %}{{ m() }}",
 }
 TEMPLATE_PRELUDE = """
     import json, os
@@ -263,7 +270,8 @@ TEMPLATE_PRELUDE = """
         # as SGLang and llama-cpp-python did: no sandbox (CVE-2024-34359, CVE-2026-5760)
         with open(f"{folder}/tokenizer_config.json") as file:
             template = json.load(file)["chat_template"]
-        return jinja2.Environment(trim_blocks=True).from_string(template).render(lazy=lazy, messages=[{"role": "user", "content": "hi"}])
+        return jinja2.Environment(trim_blocks=True).from_string(template).render(
+            lazy=lazy, messages=[{"role": "user", "content": "hi"}])
 """
 
 
@@ -279,7 +287,8 @@ def templates(make_scene):
     scene = make_scene("templates")
     for name, template in ESCAPES.items():
         write_template(scene, function_name(name), template.replace("MARKER", marker(name)))
-    return run_cases(AttackCases, scene, TEMPLATE_PRELUDE, {name: f"render('{function_name(name)}')" for name in ESCAPES})
+    return run_cases(AttackCases, scene, TEMPLATE_PRELUDE,
+                     {name: f"render('{function_name(name)}')" for name in ESCAPES})
 
 
 @pytest.mark.parametrize("name", ESCAPES)
@@ -288,9 +297,10 @@ def test_template(templates, name):
 
 
 def test_template_benign(scene):
-    """A chat template renders, and imports what it needs for that; the application's own pages may call what the application
-    hands them."""
-    write_template(scene, "model", "{% for m in messages %}{{ m.role }}: {{ m.content | trim }} {{ lazy() }}{% endfor %}")
+    """A chat template renders, and imports what it needs for that; the application's own pages may call what the
+    application hands them."""
+    write_template(scene, "model",
+                   "{% for m in messages %}{{ m.role }}: {{ m.content | trim }} {{ lazy() }}{% endfor %}")
     scene.write("pages/page.html", "{{ log() }}{{ name }}")
     script = scene.write("app/infer.py", textwrap.dedent(TEMPLATE_PRELUDE) + textwrap.dedent("""
         import subprocess
@@ -298,7 +308,8 @@ def test_template_benign(scene):
             with open("log", "a") as file: file.write("seen")
             return subprocess.run(["echo", "page"], capture_output=True, text=True).stdout
         print(render("model"))
-        print(jinja2.Environment(loader=jinja2.FileSystemLoader("pages")).get_template("page.html").render(log=log, name="me"))
+        print(jinja2.Environment(loader=jinja2.FileSystemLoader("pages")).get_template("page.html").render(
+            log=log, name="me"))
         """))
     scene.benign(script)
 
@@ -328,7 +339,8 @@ def test_onnx_custom_operators(scene, where):
     """A library beside the model is the model's; the application's own operators register as ever."""
     make(scene, "make.py", ONNX)
     scene.path(where).mkdir(exist_ok=True)
-    subprocess.run(["gcc", "-shared", "-fPIC", "-o", scene.path(where) / "liboperators.so", SOURCES / "operators.c"], check=True)
+    subprocess.run(["gcc", "-shared", "-fPIC", "-o", scene.path(where) / "liboperators.so", SOURCES / "operators.c"],
+                   check=True)
     script = scene.write("app/infer.py", ONNX_RUN.replace("{LIBRARY}", f"{where}/liboperators.so"))
     env = {"MARKER": str(scene.marker())}
     if where == "model":
@@ -358,7 +370,8 @@ def test_custom_generate(scene, models):
         model = AutoModelForCausalLM.from_pretrained("model")
         print("loaded", flush=True)
         own = {"custom_generate": "model", "trust_remote_code": True}
-        print(model.generate(torch.tensor([[1, 2]]), max_new_tokens=2, do_sample=False, pad_token_id=0, **OPTIONS).shape)
+        print(model.generate(torch.tensor([[1, 2]]), max_new_tokens=2, do_sample=False, pad_token_id=0,
+                             **OPTIONS).shape)
         """)
     script = scene.write("app/infer.py", text.replace("OPTIONS", "own"))
     _, enforce, _ = scene.attack(script)
@@ -440,8 +453,8 @@ def link_attacks(link_scene):
 
 @pytest.mark.parametrize("name", LINK_ATTACKS)
 def test_hdf5_other_files(link_attacks, name):
-    """Under the default policy: the model loads, its own data are read, the other file is denied when HDF5 opens it. Of a virtual
-    dataset HDF5 gives the fill value then, and tells nobody."""
+    """Under the default policy: the model loads, its own data are read, the other file is denied when HDF5 opens it. Of
+    a virtual dataset HDF5 gives the fill value then, and tells nobody."""
     check(link_attacks, name, "library", "read-outside", silent=name.startswith("virtual dataset"), native=True)
     if not link_attacks.scene.no_guard:
         enforce = link_attacks.enforce
@@ -449,7 +462,8 @@ def test_hdf5_other_files(link_attacks, name):
         path = str(link_attacks.scene.path("model/own.h5"))
         assert "loaded" in enforce.stdout and denied and {record["path"] for record in denied} == {path}, str(enforce)
         assert {record["model"]["id"] for record in denied} == {"file:" + str(link_attacks.scene.path("model"))}
-        assert {Path(record["name"]).name for record in denied} == {"secret.h5", "secret0.h5", "raw", "later"}, str(enforce)
+        assert {Path(record["name"]).name for record in denied} == {"secret.h5", "secret0.h5", "raw",
+                                                                    "later"}, str(enforce)
 
 
 LINK_BENIGN = {
@@ -494,7 +508,8 @@ TENSORS = """
             entry = tensor.external_data.add()
             entry.key, entry.value = key, value
         value = lambda name: helper.make_tensor_value_info(name, TensorProto.FLOAT, [4])
-        graph = helper.make_graph([helper.make_node("Add", ["x", "w"], ["y"])], "g", [value("x")], [value("y")], [tensor])
+        graph = helper.make_graph([helper.make_node("Add", ["x", "w"], ["y"])], "g", [value("x")], [value("y")],
+                                  [tensor])
         model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 13)], ir_version=8)
         open(f"model/{name}.onnx", "wb").write(model.SerializeToString())
     write("relative", "../elsewhere/secret")
@@ -520,8 +535,9 @@ TENSORS_READ = """
 
 
 def test_onnx_other_files(scene):
-    """onnxruntime and onnx, in the versions of requirements.txt, open no file outside the model's folder themselves, so that there
-    is no later call to judge: it is their own doing, with and without the guard. By the default policy such a model does not load."""
+    """onnxruntime and onnx, in the versions of requirements.txt, open no file outside the model's folder themselves, so
+    that there is no later call to judge: it is their own doing, with and without the guard. By the default policy such
+    a model does not load."""
     make(scene, "make.py", TENSORS)
     scene.path("policy.json").write_text(json.dumps(READS_ALL))
     script = scene.write("app/infer.py", TENSORS_READ)
@@ -537,7 +553,7 @@ def test_onnx_other_files(scene):
     assert {Path(record["path"]).name for record in default.denials} == {"relative.onnx", "absolute.onnx"}, str(default)
 
 
-# --- llamafile: a model that is a program ------------------------------------------------------------------------------
+# --- llamafile: a model that is a program -----------------------------------------------------------------------------
 
 PROGRAM = """
     #include <fcntl.h>
@@ -622,7 +638,8 @@ def start_scene(make_scene):
     scene.write("program.c", PROGRAM)
     scene.path("model/model.safetensors").touch()
     scene.path("app/model.safetensors").touch()
-    for path in "model/model.llamafile", "model/server", f"{snapshot}/server", "app/own.llamafile", "app/server", "tools/server":
+    for path in "model/model.llamafile", "model/server", f"{snapshot}/server", "app/own.llamafile", "app/server", \
+            "tools/server":
         subprocess.run(["gcc", "-o", scene.path(path), scene.path("program.c")], check=True)
     write_portable(scene.path("portable/llama"))
     scene.path("portable/model.safetensors").touch()
@@ -663,7 +680,8 @@ def test_start_of_model(start_attacks, name):
     denials = [record for record in cases.enforce.denials if record["rule"] == "exec-of-model"]
     assert len(denials) == len(cases.enforce.denials), str(cases.enforce)
     if name not in ("system, further on", "a shell"):  # the shell's child is denied: it has no Python lines
-        assert [record for record in cases.enforce.asked_by(cases.script, function) if record in denials], str(cases.enforce)
+        assert [record for record in cases.enforce.asked_by(cases.script, function)
+                if record in denials], str(cases.enforce)
     assert {record["model"]["id"] for record in denials} == {
         f"file:{cases.scene.path('model')}", f"file:{cases.scene.path('app')}", f"file:{cases.scene.path('portable')}",
         "hf:org/name"}, str(cases.enforce)

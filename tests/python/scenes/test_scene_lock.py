@@ -1,7 +1,7 @@
 """A lock holds a run to what it loaded before: made from an audited run over real hub caches, checked at run time.
 
-Each drift is a case of one program, which changes a file as an attacker (or an unpinned download) would, loads, and puts it
-back. Without the guard every one of them loads and nobody notices; that is the point of a lock."""
+Each drift is a case of one program, which changes a file as an attacker (or an unpinned download) would, loads, and
+puts it back. Without the guard every one of them loads and nobody notices; that is the point of a lock."""
 import hashlib
 import json
 import shutil
@@ -182,7 +182,8 @@ def locked(make_scene):
 
 @pytest.fixture(scope="module")
 def drifted(locked):
-    return {mode: locked.run(locked.drifts, mode) for mode in ([""] if locked.scene.no_guard else ["", "enforce", "audit"])}
+    return {mode: locked.run(locked.drifts, mode)
+            for mode in ([""] if locked.scene.no_guard else ["", "enforce", "audit"])}
 
 
 def needs_guard(locked):
@@ -193,7 +194,8 @@ def needs_guard(locked):
 def test_an_unchanged_run_passes_and_hashes_nothing_twice(locked):
     needs_guard(locked)
     before = locked.hashes()  # `guard lock` hashed every file, and the library finds that
-    files = [file for component in json.loads(locked.lock.read_text())["components"] for file in component["components"]]
+    files = [file for component in json.loads(locked.lock.read_text())["components"]
+             for file in component["components"]]
     assert 0 < len(before) <= len(files)
     run = locked.run(locked.ordinary, "enforce")
     assert not run.denials and not run.guard_lines, str(run)
@@ -273,7 +275,8 @@ def test_the_lock_is_a_bom(locked):
     assert next(iter(base.hashes)).content == hashlib.sha256(lines.encode()).hexdigest()
     needs = {str(dependency.ref): {str(on.ref) for on in dependency.dependencies} for dependency in bom.dependencies}
     assert needs[f"hf:org/adapter@{commit_of('org/adapter')}"] == {str(base.bom_ref)}
-    assert needs["application"] == {f"hf:org/{name}@{commit_of(f'org/{name}')}" for name in ("adapter", "sharded", "pipeline")}
+    assert needs["application"] == {f"hf:org/{name}@{commit_of(f'org/{name}')}"
+                                    for name in ("adapter", "sharded", "pipeline")}
 
 
 def test_a_models_code_runs_as_it_was_locked(scene):
@@ -303,10 +306,12 @@ def test_a_models_code_runs_as_it_was_locked(scene):
     copies = scene.home / ".cache" / "huggingface" / "modules"  # transformers prefers an old copy
     shutil.rmtree(copies)
     changed = scene.run_python(program, mode="enforce", policy=policy, env=env)
-    assert "lock-changed" in {record["rule"] for record in changed.denials} and not scene.marker().exists(), str(changed)
+    assert "lock-changed" in {record["rule"]
+                              for record in changed.denials} and not scene.marker().exists(), str(changed)
     del env["GUARD_LOCK"]
     shutil.rmtree(copies, ignore_errors=True)
-    assert scene.run_python(program, mode="enforce", policy=policy, env=env).stdout == "Own\n" and scene.marker().exists()
+    assert scene.run_python(program, mode="enforce", policy=policy,
+                            env=env).stdout == "Own\n" and scene.marker().exists()
 
 
 LOCAL = """

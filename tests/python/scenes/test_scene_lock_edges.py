@@ -1,5 +1,5 @@
-"""A lock holds which model leads to which, and not only what each of them is: every file in these runs is as it was locked, but for
-the adapter whose config names another model. And the ways in which a first lock comes about."""
+"""A lock holds which model leads to which, and not only what each of them is: every file in these runs is as it was
+locked, but for the adapter whose config names another model. And the ways in which a first lock comes about."""
 import json
 import os.path
 import pickle
@@ -94,7 +94,8 @@ def make_models(scene):
     for name in "adapter", "second":
         make_adapter(made / name, base)
         config = json.loads((made / name / "adapter_config.json").read_text())
-        config |= {"base_model_name_or_path": "org/base", "revision": commit_of("org/base") if name == "second" else None}
+        config |= {"base_model_name_or_path": "org/base", "revision": commit_of("org/base") if name == "second"
+                   else None}
         (made / name / "adapter_config.json").write_text(json.dumps(config))
     (made / "coded").mkdir()
     (made / "coded" / "modeling_own.py").write_text(
@@ -174,7 +175,8 @@ def test_a_new_edge_is_denied(edges, led, name):
     file, target, _ = NEW_EDGES[name]
     for mode in ["audit"] if name == "an adapter names another model" else ["enforce", "audit"]:
         run = led[mode]
-        drifts = [record for record in run.records if record["event"] == "drift" and record["rule"] == "lock-new-edge" and
+        drifts = [record for record in run.records if record["event"] == "drift" and record["rule"] == "lock-new-edge"
+                  and
                   function_name(name) in [frame["function"] for frame in record["by"]["python"]]]
         assert drifts, f"{name}: no new edge in {mode}\n{run}"
         assert drifts[0]["path"].endswith("/" + file) and drifts[0]["target"].endswith(target), drifts[0]
@@ -187,7 +189,8 @@ def test_a_config_that_changed_says_both(edges, led):
     needs_guard(edges)
     for mode, rules in ("enforce", {"lock-changed", "lock-new-edge"}), ("audit", {"lock-changed", "lock-new-edge"}):
         drifts = {record["rule"] for record in led[mode].records if record["event"] == "drift" and
-                  function_name("an adapter names another model") in [frame["function"] for frame in record["by"]["python"]]}
+                  function_name("an adapter names another model") in [frame["function"]
+                                                                      for frame in record["by"]["python"]]}
         assert drifts == rules, f"{mode}\n{led[mode]}"
     assert any("would deny" in line and "[lock-new-edge]" in line for line in led["audit"].stderr.splitlines())
     assert f"guard: to accept it: guard lock LOG --update {edges.lock}" in led["enforce"].guard_lines
@@ -248,10 +251,13 @@ def test_a_first_lock_of_a_machine_whose_files_are_away(edges):
     needs_guard(edges)
     empty, lock, hub = edges.scene.path("empty.lock"), edges.scene.path("first.lock"), edges.scene.path("hub")
     assert edges.scene.guard("lock", "/dev/null", "-o", empty).returncode == 0
-    script = edges.scene.cases("hub.py", PRELUDE, {name: ORDINARY[name] for name in ("adapter", "pinned adapter", "another base", "own code")})
+    script = edges.scene.cases("hub.py", PRELUDE,
+                               {name: ORDINARY[name] for name in ("adapter", "pinned adapter", "another base",
+                                                                  "own code")})
     plain, audited = edges.run(script), edges.run(script, "audit", lock=empty)
     assert audited.outcomes == plain.outcomes, str(audited)
-    assert {record["rule"] for record in audited.records if record["event"] == "drift"} == {"lock-new-model"}, str(audited)
+    assert {record["rule"] for record in audited.records
+            if record["event"] == "drift"} == {"lock-new-model"}, str(audited)
     log = edges.newest_log()
     hub.rename(edges.scene.path("away"))
     copies = edges.scene.home / ".cache" / "huggingface" / "modules"

@@ -1,4 +1,5 @@
-"""What real libraries do to the outside while they restore an object, each beside a twin that does it for no such reason."""
+"""What real libraries do to the outside while they restore an object, each beside a twin that does it for no such
+reason."""
 def test_memory_mapped_arrays(scene):
     """joblib opens the file that it reads once more, to map its arrays; "r+" for changing them."""
     script = scene.write("memmap.py", """

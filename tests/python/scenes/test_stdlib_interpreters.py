@@ -175,7 +175,8 @@ def test_swallowed_denial(old_scene):
     enforce = old_scene.run_python(script, mode="enforce")
     assert enforce.stdout == "PermissionError\n['weights']\n" and enforce.returncode == 0, str(enforce)
     last = max(record["seq"] for record in enforce.denials)
-    assert any(record["seq"] > last and "swallowed" in (record["why"] or "") for record in enforce.records), str(enforce)
+    assert any(record["seq"] > last and "swallowed" in (record["why"] or "")
+               for record in enforce.records), str(enforce)
 
 
 def test_child_with_empty_environment(old_scene):
