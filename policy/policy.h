@@ -24,7 +24,7 @@ enum moment {
 /* Who asks. The names are those of the records' "origin". */
 enum origin {
     ORIGIN_UNKNOWN, ORIGIN_APP, ORIGIN_LIBRARY, ORIGIN_UNPICKLER, ORIGIN_TORCHSCRIPT, ORIGIN_LAMBDA, ORIGIN_TEMPLATE,
-    ORIGIN_MODEL_CODE, ORIGIN_IMPORT, ORIGIN_IPC, ORIGIN_CACHE, ORIGINS
+    ORIGIN_MODEL_CODE, ORIGIN_IMPORT, ORIGIN_IPC, ORIGIN_CACHE, ORIGIN_GRAPH, ORIGINS
 };
 const char *origin_name(enum origin origin); /* "unknown", "app", "library", "unpickler", ... "model-code", "cache" */
 

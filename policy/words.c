@@ -8,7 +8,7 @@ static const char *const decisions[] = {"allow", "warn", "deny"};
 static const char *const modes[] = {"enforce", "audit", "off"};
 static const char *const moments[] = {"rest", "load", "live"};
 static const char *const origins[] = {"unknown",  "app",        "library", "unpickler", "torchscript", "lambda",
-                                      "template", "model-code", "import",  "ipc",       "cache"};
+                                      "template", "model-code", "import",  "ipc",       "cache",       "graph"};
 static const char *const homes[] = {"unknown", "app", "stdlib", "installed", "model", "temporary"};
 static const char *const objects[] = {"unknown", "value-class", "class", "finalizer", "function", "module", "other"};
 static const char *const severities[] = {"info", "low", "medium", "high", "critical"};

@@ -109,16 +109,22 @@ static bool is_followed(const struct policy *policy, const struct effect *effect
 }
 
 /* Only of models: measurements are linked from file to file wherever they lie. */
-static void note_outside(void *context, const struct effect *effect)
+static void note_outside(struct check *check, const struct effect *effect)
 {
-    struct check *check = context;
-    if (check->root == ROOT_NONE || !is_followed(check->policy, effect) ||
+    if (effect->kind != EFFECT_READ || check->root == ROOT_NONE || !is_followed(check->policy, effect) ||
         !outside_leaves(effect->name, check->path, check->real))
         return;
     if (check->root == ROOT_UNASKED)
         check->root = model_in_root(check->path) || model_in_root(check->real) ? ROOT_MODEL : ROOT_NONE;
     if (check->root == ROOT_MODEL)
         outside_note(effect, check->path, check->real);
+}
+
+static void note_file(void *context, const struct effect *effect)
+{
+    struct check *check = context;
+    note_outside(check, effect);
+    graph_note(effect, check->path);
 }
 
 enum scanned { SCANNED_NO_MODEL, SCANNED, SCANNED_CHANGING };
@@ -128,7 +134,7 @@ static enum scanned scan_file(struct check *check, bool in_root, struct seal *se
 {
     for (int try = 0; try < CHECK_TRIES; try++) {
         struct judge_request request = {.policy = check->policy, .subject = check->subject, .in_model_root = in_root,
-                                        .names_file = note_outside, .names_context = check};
+                                        .names_file = note_file, .names_context = check};
         struct seal_source reading;
         struct stat after;
         memset(&check->judged, 0, offsetof(struct judged, findings));
@@ -197,6 +203,8 @@ static bool judge_afresh(struct check *check, bool in_root)
         torchscript_notice(NULL);
     if (may_hold_template(check))
         who_note_template();
+    if (check->verdict.decision == DECISION_DENY && enforce)
+        graph_forget(check->path);
     strcpy(check->verdict.sha256, check->content);
     struct verdict_identity identity = verdict_identity(&check->status);
     bool keep = scanned == SCANNED && verdict_may_keep(check->fd, &check->status);
@@ -329,6 +337,8 @@ bool guard_check_fd(int fd, int dirfd, const char *path)
         return true;
     audit_notice(path);
     if (outside_may_name(path) && !outside_may_open(fd, dirfd, path))
+        return false;
+    if (graph_known() && !graph_may_open(fd, dirfd, path))
         return false;
     if (raw_fstat(fd, &status) < 0)
         return true;

@@ -18,6 +18,8 @@ static const char *format_of(enum origin origin)
         return "pickle";
     case ORIGIN_TORCHSCRIPT:
         return "torchscript";
+    case ORIGIN_GRAPH:
+        return "saved-model";
     case ORIGIN_MODEL_CODE:
         return "python";
     default:
@@ -27,9 +29,16 @@ static const char *format_of(enum origin origin)
 
 /* The file at whose door it is laid; its memory lives as long as the judgement. */
 struct culprit {
-    char path[VERDICT_PATH];
+    struct graph_file file;
     struct model_identity model;
 };
+
+static bool culprit_known(enum origin origin, struct graph_file *file)
+{
+    if (origin == ORIGIN_GRAPH)
+        return graph_running(file) && file->path[0] != '\0';
+    return origin == ORIGIN_UNPICKLER && guard_file_being_read(file->path, sizeof(file->path));
+}
 
 /* Does an unpickler open the very file that it reads? joblib does, to map its arrays for changing (mmap_mode="r+"). */
 static bool is_own_file(const struct deed *deed)
@@ -42,10 +51,10 @@ static bool is_own_file(const struct deed *deed)
 
 static void find_culprit(struct subject *subject, struct culprit *culprit)
 {
-    if (subject->origin != ORIGIN_UNPICKLER || !guard_file_being_read(culprit->path, sizeof(culprit->path)))
+    if (!culprit_known(subject->origin, &culprit->file))
         return;
-    model_identify(culprit->path, &culprit->model);
-    subject->path = culprit->path;
+    model_identify(culprit->file.path, &culprit->model);
+    subject->path = culprit->file.path;
     subject->model = culprit->model.id[0] != '\0' ? culprit->model.id : NULL;
     subject->revision = culprit->model.revision[0] != '\0' ? culprit->model.revision : NULL;
 }

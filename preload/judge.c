@@ -106,7 +106,7 @@ static enum scan_answer judge_effect(void *context, const struct effect *effect)
     struct subject subject = judging->request->subject;
     struct judgement judgement = {0};
 
-    if (effect->kind == EFFECT_READ && judging->request->names_file)
+    if ((effect->kind == EFFECT_READ || effect->kind == EFFECT_WRITE) && judging->request->names_file)
         judging->request->names_file(judging->request->names_context, effect);
     subject.effect = effect;
     policy_judge(judging->request->policy, &subject, &judgement);

@@ -40,8 +40,8 @@ struct judge_request {
     struct source source;
     bool in_model_root; /* see model_in_root() */
     bool beside;        /* see struct scan_request */
-    /* Told of each file that this one names (EFFECT_READ), also of those that are not kept as findings.
-     * NULL: nobody. */
+    /* Told of each file that this one names or would write (EFFECT_READ, EFFECT_WRITE), also of those that are not kept as
+     * findings. NULL: nobody. */
     void (*names_file)(void *context, const struct effect *effect);
     void *names_context;
 };

@@ -4,13 +4,10 @@
 #include "check.h"
 #include "guard.h"
 #include "native.h"
-#include "python.h"
+#include "object.h"
 #include "raw.h"
 #include "scratch.h"
 #include "who.h"
-
-#include <dlfcn.h>
-#include <sys/auxv.h>
 
 /* --- what models name
  * ------------------------------------------------------------------------------------------------ */
@@ -110,8 +107,7 @@ static void remember(uint64_t hash, const char *path, const char *format)
     row_add(hash, path, format);
 }
 
-/* Is the straight path `at` outside the folder of `file` and the model that this belongs to? */
-static bool is_outside(const char *at, const char *file)
+bool outside_lies(const char *at, const char *file)
 {
     struct model_identity here, there;
     size_t length = path_folder_length(file);
@@ -137,7 +133,7 @@ static bool leaves_from(const struct name *name, const char *folder, size_t leng
     if (!path_join(whole, folder, length, name->target))
         return true; /* nothing so long can be opened, nor told where it lies */
     path_straighten(whole);
-    if (!is_outside(whole, file) || !is_outside(whole, name->real))
+    if (!outside_lies(whole, file) || !outside_lies(whole, name->real))
         return false;
     if (name->format != NULL) {
         remember(name->numbered ? numbered_hash(whole) : text_hash(TEXT_HASH_START, whole), name->path, name->format);
@@ -213,40 +209,18 @@ static bool opens_by_name(const char *symbol)
     return false;
 }
 
-static const void *base_of(const void *address, const char **symbol)
-{
-    Dl_info object;
-    bool found = dladdr(address, &object) != 0;
-    if (symbol != NULL)
-        *symbol = found ? object.dli_sname : NULL;
-    return found ? object.dli_fbase : NULL;
-}
-
-/* Is the object mapped at `base` the interpreter, or the executable, whose first page holds its program headers? */
-static bool is_program(const void *base)
-{
-    const struct python *python = python_api();
-    const void *interpreter = NULL;
-    if (python != NULL) {
-        const void *function;
-        memcpy(&function, &python->PyTuple_New, sizeof function);
-        interpreter = base_of(function, NULL);
-    }
-    return base != NULL && (base == interpreter || (uintptr_t)base == (getauxval(AT_PHDR) & ~(uintptr_t)4095));
-}
-
 static bool opened_by_program(void)
 {
     struct native_frame frames[NATIVE_FRAMES];
     unsigned count = native_walk(frames, NATIVE_FRAMES, false);
-    const void *own = base_of(&outside_names, NULL);
+    const void *own = object_base(&outside_names, NULL);
     bool library = false;
     for (unsigned i = 0; i < count; i++) {
         const char *symbol;
-        const void *base = base_of((const void *)(frames[i].ip - 1), &symbol);
+        const void *base = object_base((const void *)(frames[i].ip - 1), &symbol);
         if (base == own)
             continue;
-        if (is_program(base))
+        if (object_is_program(base))
             return !library;
         if (opens_by_name(symbol))
             return true;
@@ -276,7 +250,7 @@ static bool is_named(struct opening *opening, int fd, int dirfd, const char *pat
         if (!filter_has(hashes[i]))
             continue;
         opening->by = namer_of(hashes[i]);
-        if (path[0] == '/' || opening->by.path[0] == '\0' || is_outside(opening->straight, opening->by.path))
+        if (path[0] == '/' || opening->by.path[0] == '\0' || outside_lies(opening->straight, opening->by.path))
             return true;
     }
     return false;

@@ -16,6 +16,9 @@ static inline bool outside_may_name(const char *path)
     return names != 0 && path != NULL && (names & path_name_bit(path)) != 0;
 }
 
+/* Does the straight path `at` lie outside the folder of `file` and the model that this belongs to? */
+bool outside_lies(const char *at, const char *file);
+
 /* Would `target`, as the file at the absolute `path` (`real`: what the kernel calls it) names it, be read from outside
  * the model that the file belongs to? Relative ones are taken from the file's folder and from the working directory, as
  * libraries do. */

@@ -50,6 +50,8 @@ enum origin who_guess(void)
         return info.origin;
     if (torchscript_running())
         return ORIGIN_TORCHSCRIPT;
+    if (graph_running(NULL))
+        return ORIGIN_GRAPH;
     enum origin origin = marked(&at);
     return origin != ORIGIN_UNKNOWN ? origin : inherited();
 }
@@ -69,6 +71,8 @@ enum origin who_asks(void)
         return info.origin != ORIGIN_IPC && unpickler_importing() ? ORIGIN_IMPORT : info.origin;
     if (torchscript_running())
         return ORIGIN_TORCHSCRIPT;
+    if (graph_running(NULL))
+        return ORIGIN_GRAPH;
     enum origin origin = marked(&at);
     if (origin != ORIGIN_UNKNOWN)
         return importing(at) ? ORIGIN_IMPORT : origin;
@@ -102,7 +106,8 @@ static bool starts_service(void)
 enum origin who_passes_on(void)
 {
     enum origin origin = who_guess() != ORIGIN_UNKNOWN ? who_asks() : ORIGIN_UNKNOWN;
-    if (origin == ORIGIN_UNKNOWN || origin == ORIGIN_IMPORT || origin == ORIGIN_IPC || origin == ORIGIN_CACHE)
+    if (origin == ORIGIN_UNKNOWN || origin == ORIGIN_IMPORT || origin == ORIGIN_IPC || origin == ORIGIN_CACHE ||
+        origin == ORIGIN_GRAPH) /* TensorFlow's threads serve all graphs */
         return ORIGIN_UNKNOWN;
     return starts_service() ? ORIGIN_UNKNOWN : origin;
 }

@@ -1,12 +1,14 @@
 /* Who asks? The one answer for every sensitive action, given nothing but the calling thread.
  *
- * An unpickler on this thread comes first, then TorchScript's interpreter, then the innermost code that came out of a
+ * An unpickler on this thread comes first, then TorchScript's interpreter or an
+ * operator of a TensorFlow graph, then the innermost code that came out of a
  * file (marked_code.h) or that Jinja made of a text, then the origin of whoever started this thread. Everybody else is
  * the program itself: ORIGIN_UNKNOWN, which records refine to "app" or "library". */
 #ifndef GUARD_WHO_H
 #define GUARD_WHO_H
 
 #include "../policy/policy.h"
+#include "graph.h"
 #include "marked_code.h"
 #include "thread.h"
 #include "torchscript.h"
@@ -23,7 +25,7 @@ static inline bool who_suspected_in_python(void)
     return guard_thread.unpickler_origin != 0 || guard_thread.inherited != 0 || marked_code_any() ||
            __atomic_load_n(&who_templates, __ATOMIC_RELAXED);
 }
-static inline bool who_suspected(void) { return who_suspected_in_python() || torchscript_known(); }
+static inline bool who_suspected(void) { return who_suspected_in_python() || torchscript_known() || graph_known(); }
 
 /* A first answer, quick: it may believe a little too long in an unpickler that has returned. Async-signal-safe, any
  * thread, any hook, GIL held or not. */

@@ -354,8 +354,8 @@ static void test_deeds(const struct policy *policy)
         struct effect exec = {.kind = EFFECT_EXEC, .name = "/bin/id"};
         enum decision decision =
             judge(policy, (struct subject){.moment = MOMENT_LIVE, .origin = (enum origin)origin}, exec).decision;
-        bool hostile = origin == ORIGIN_UNPICKLER || origin == ORIGIN_TORCHSCRIPT || origin == ORIGIN_LAMBDA ||
-                       origin == ORIGIN_TEMPLATE;
+        bool hostile = origin == ORIGIN_UNPICKLER || origin == ORIGIN_TORCHSCRIPT || origin == ORIGIN_GRAPH ||
+                       origin == ORIGIN_LAMBDA || origin == ORIGIN_TEMPLATE;
         unit_ok((decision == DECISION_DENY) == hostile, "exec asked by %s: %s", origin_name((enum origin)origin),
                 decision_name(decision));
     }
