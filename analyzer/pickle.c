@@ -111,11 +111,13 @@ static bool stream_next(struct machine *machine, struct search *search, bool bla
 static void stream_run_cut(struct machine *machine, uint64_t start)
 {
     uint64_t behind = machine->reader.position;
+    bool confirmed = machine->confirmed;
 
     machine->reader.position = start;
     machine->cutting = true;
     machine_end(machine, machine_run(machine));
     machine->cutting = false;
+    machine->confirmed |= confirmed;
     machine->reader.position = behind;
 }
 
