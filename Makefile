@@ -58,8 +58,8 @@ THIRD_STAMP := $(STAMPS)/deps-system
 # libgcc_s comes first, so that _Unwind_* binds there and not in libunwind, which defines the same names.
 SHARED := -Wl,--no-as-needed -lgcc_s -Wl,--as-needed -lunwind -lz -lbz2 -llzma -llz4 -lzstd -lcjson
 endif
-# SHA-256 only; as an archive, because a shared libcrypto would meet the program's own.
-LIBS = $(LIBUNWIND) $(ARCHIVES) $(SHARED) -l:libcrypto.a
+# SHA-256 only; as an archive, because a shared libcrypto would meet the program's own. digest_start.c starts it.
+LIBS = $(LIBUNWIND) $(ARCHIVES) $(SHARED) -l:libcrypto.a -Wl,--wrap=OPENSSL_cpuid_setup
 
 ANALYZER := $(wildcard analyzer/*.c analyzer/*/*.c)
 POLICY := $(wildcard policy/*.c policy/*/*.c policy/*.S)

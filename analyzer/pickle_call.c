@@ -14,11 +14,11 @@ static word object_of(struct machine *machine, word callee)
     return value_made(machine, TAG_OBJECT, word_tag(callee) == TAG_GLOBAL ? word_index(callee) : NAMES_MAX);
 }
 
-/* Nothing about this invocation could be news to the receiver. */
+/* Nothing about this invocation could be news to the receiver, not even that the stream acts. */
 static bool invocation_settled(struct machine *machine, const struct name *name, enum effect_kind kind, word arguments)
 {
-    if (!name || !(name->settled & 1u << kind) || machine->any_late || word_tag(arguments) != TAG_TUPLE ||
-        arguments & TUPLE_NAMED)
+    if (!machine->confirmed || !name || !(name->settled & 1u << kind) || machine->any_late ||
+        word_tag(arguments) != TAG_TUPLE || arguments & TUPLE_NAMED)
         return false;
     /* But for what lies in bytes. */
     if (arguments & TUPLE_BYTES)
@@ -232,7 +232,7 @@ static word call_encode_again(struct machine *machine, struct name *name, word a
     const word *items = word_tag(arguments) == TAG_TUPLE ? tuple_items(machine, arguments) : NULL;
     word made;
 
-    if (!items || name->role != ROLE_ENCODE || arguments & TUPLE_MORE)
+    if (!items || !machine->confirmed || name->role != ROLE_ENCODE || arguments & TUPLE_MORE)
         return TAG_NOTHING;
     made = call_encode(machine, items, tuple_count(arguments));
     if (word_tag(made) == TAG_OBJECT)
@@ -360,7 +360,7 @@ word call_persistent(struct machine *machine, word id)
     /* torch before 1.6, with the class's source for people to read: ("module", torch.nn.Linear, file, source) is the class. */
     module = text_equals(machine, items[0], "module");
     class = callee_name(machine, named);
-    if (!class || !(class->settled & 1u << EFFECT_CREATE))
+    if (!machine->confirmed || !class || !(class->settled & 1u << EFFECT_CREATE))
         create_report(machine, named, NULL, 0, "named by a persistent id");
     return module ? named : object_of(machine, named);
 }

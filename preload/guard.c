@@ -4,6 +4,7 @@
 
 #include "audit.h"
 #include "decimal.h"
+#include "digest_start.h"
 #include "environment.h"
 #include "raw.h"
 #include "real.h"
@@ -325,6 +326,8 @@ __attribute__((constructor)) static void guard_start(void)
     __atomic_store_n(&guard_state_word, GUARD_READY, __ATOMIC_RELEASE);
     struct guard_section section = guard_enter();
     audit_install();
+    if (python_present())
+        digest_start();
     if (record_wanted() && python_present() && guard_mode() != MODE_OFF)
         record_start();
     guard_leave(section);

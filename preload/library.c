@@ -101,12 +101,6 @@ struct library {
     int fd;
 };
 
-static bool in_hub(const char *path, struct model_identity *identity)
-{
-    model_identify(path, identity);
-    return identity->hub;
-}
-
 /* Put there by an administrator, or by whoever installed the interpreter. */
 static bool is_system(const char *path, const struct places *known)
 {
@@ -141,7 +135,7 @@ static enum home home_of(struct library *library, bool inside)
 {
     const struct places *known = __atomic_load_n(&places, __ATOMIC_ACQUIRE);
     const char *shown = library->shown;
-    if (in_hub(library->real, &library->model) || in_hub(shown, &library->model))
+    if (model_in_hub(library->real, &library->model) || model_in_hub(shown, &library->model))
         return HOME_MODEL;
     if (is_installed(shown, known))
         return HOME_INSTALLED;
@@ -167,15 +161,16 @@ static bool is_system_program(const char *path, const struct places *known)
 bool library_is_models(const char *shown, const char *real, bool beside, struct model_identity *model)
 {
     const struct places *known = __atomic_load_n(&places, __ATOMIC_ACQUIRE);
-    if (in_hub(real, model) || in_hub(shown, model))
+    if (model_in_hub(real, model) || model_in_hub(shown, model))
         return true;
     if (is_installed(shown, known) || is_system_program(shown, known) || is_system_program(real, known))
         return false;
-    if (model_by_name(shown) || model_by_name(real))
-        return true;
-    if (!beside || (is_application(shown, known) && (is_application(real, known) || !model_beside_weights(real))))
-        return false;
-    return model_beside_weights(shown) || model_beside_weights(real);
+    bool its = model_by_name(shown) || model_by_name(real);
+    if (!its && beside && (!is_application(shown, known) || (!is_application(real, known) && model_beside_weights(real))))
+        its = model_beside_weights(shown) || model_beside_weights(real);
+    if (its)
+        model_identify(shown, model);
+    return its;
 }
 
 /* --- the judgement
@@ -191,6 +186,8 @@ static bool may_run(struct library *library, char *message, size_t size)
     /* A policy or lock that cannot be read denies what models load; the program's own libraries are no models. */
     if (home == HOME_INSTALLED && origin == ORIGIN_UNKNOWN && !guard_policy())
         return true;
+    if (!library->model.hub)
+        model_identify(library->shown, &library->model);
     if (home != HOME_INSTALLED && (origin == ORIGIN_UNKNOWN || origin == ORIGIN_UNPICKLER) &&
         place_own_cache(library->real, &library->status))
         origin = ORIGIN_CACHE;

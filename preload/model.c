@@ -179,6 +179,12 @@ void model_identify(const char *path, struct model_identity *identity)
         identify_folder(path, identity);
 }
 
+bool model_in_hub(const char *path, struct model_identity *identity)
+{
+    identify_text(path, identity);
+    return identity->hub;
+}
+
 bool model_in_cache(const char *path, struct model_identity *identity)
 {
     return (strstr(path, "/snapshots/") || strstr(path, "/transformers_modules/") || strstr(path, "/torch/hub/")) &&

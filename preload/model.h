@@ -20,6 +20,9 @@ struct model_identity {
 #define MODEL_DEPTH 3
 void model_identify(const char *path, struct model_identity *identity);
 
+/* Only what the text tells: is `hub` so? No system calls. */
+bool model_in_hub(const char *path, struct model_identity *identity);
+
 /* Does `path` lie in a cache whose every file belongs to some model: a snapshot of the hub, the copies of its code, a
  * repository of torch.hub? Then fills `identity`. Quick for all other paths; no system calls. */
 bool model_in_cache(const char *path, struct model_identity *identity);

@@ -1,6 +1,8 @@
 /* guard: the command. Each verb has a file of its own. */
 #include "command.h"
 
+#include "../digest_start.h"
+
 #include <string.h>
 
 #ifndef GUARD_VERSION
@@ -44,6 +46,7 @@ int main(int argc, char **argv)
         puts("guard " GUARD_VERSION);
         return 0;
     }
+    digest_start();
     for (size_t i = 0; i < sizeof(verbs) / sizeof(*verbs); i++)
         if (strcmp(verb, verbs[i].name) == 0)
             return verbs[i].run(argc - 1, argv + 1);
