@@ -4,7 +4,7 @@
 
 #include <string.h>
 
-enum { LAYOUT_UNCHECKED, LAYOUT_GOOD, LAYOUT_BAD };
+enum { LAYOUT_UNCHECKED, LAYOUT_GOOD, LAYOUT_BAD, LAYOUT_ENDED };
 static int layout_state;
 static const struct frame_layout *layout; /* set before layout_state leaves LAYOUT_UNCHECKED */
 static const struct python *python;
@@ -194,6 +194,21 @@ unsigned frames_walk(struct frame *frames, unsigned max)
     return layout_good() ? walk(frames, max) : 0;
 }
 
+const char *frames_missing(void)
+{
+    const struct python *found = python_api();
+    int state = __atomic_load_n(&layout_state, __ATOMIC_ACQUIRE);
+    if (found == NULL)
+        return "there is no interpreter, or it has just come";
+    if (state == LAYOUT_ENDED || (found->is_finalizing != NULL && found->is_finalizing() != 0))
+        return "the interpreter ends";
+    if (found->PyGILState_GetThisThreadState() == NULL)
+        return "the thread runs no Python";
+    if (state == LAYOUT_GOOD)
+        return "no Python code runs";
+    return state == LAYOUT_BAD ? "this interpreter's frames cannot be read" : "the interpreter has just come";
+}
+
 const void *frames_innermost(void)
 {
     const void *code = NULL;
@@ -298,7 +313,7 @@ static bool frame_agrees(const struct frame *walked, struct py_object *frame)
 
 void frames_check(void)
 {
-    if (__atomic_load_n(&layout_state, __ATOMIC_ACQUIRE) != LAYOUT_UNCHECKED)
+    if (layout_good() || frames_unknown())
         return;
     python = python_api();
     if (python == NULL)
@@ -327,7 +342,7 @@ void frames_check(void)
 
 void frames_forget(void)
 {
-    __atomic_store_n(&layout_state, LAYOUT_UNCHECKED, __ATOMIC_RELEASE);
+    __atomic_store_n(&layout_state, LAYOUT_ENDED, __ATOMIC_RELEASE);
 }
 
 bool frames_known(void)

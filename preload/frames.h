@@ -19,6 +19,9 @@ struct frame {
  * errno. */
 unsigned frames_walk(struct frame *frames, unsigned max);
 
+/* Why there are none here, for records. Any thread. */
+const char *frames_missing(void);
+
 /* The code object that the innermost frame runs: an identity to compare, never to be dereferenced without the GIL.
  * NULL where frames_walk() finds nothing. */
 const void *frames_innermost(void);

@@ -81,6 +81,7 @@ static void put_stacks(struct json_out *out, const struct record *record)
         json_out_close_object(out);
     }
     json_out_close_array(out);
+    json_out_string(out, "no_python", record->frames && record->frame_count == 0 ? frames_missing() : NULL);
     json_out_array(out, "native");
     struct native_frame native[24];
     unsigned count = record->native ? native_walk(native, sizeof native / sizeof native[0], false) : 0;

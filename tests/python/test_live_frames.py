@@ -179,8 +179,34 @@ def test_a_thread_that_outlives_the_interpreter(scene, threads_library):
     assert "opened after the end: 1" in without.stderr, str(without)
     enforce = scene.run_python(script, threads_library, mode="enforce", timeout=30)
     assert enforce.returncode == 0 and "opened after the end: 0" in enforce.stderr, str(enforce)
-    late = [record for record in enforce.denials if record["path"].endswith("poison.pkl")]
-    assert late and late[0]["by"]["python"] == [], str(enforce)
+    (late,) = loads(enforce)
+    assert late["python"] == [] and late["no_python"] == "the interpreter ends", str(enforce)
+    assert "libthreads.so" in objects(late), late
+
+
+def loads(run):
+    """Who asked for what was not loaded."""
+    return [record["by"] for record in run.denials if record["event"] == "load"]
+
+
+def objects(by):
+    return {os.path.basename(frame["object"]) for frame in by["native"]}
+
+
+def test_a_thread_that_runs_no_python(scene, threads_library):
+    """Another's thread, whoever started it: the record says why it names no lines, and names the library."""
+    scene.path("poison.pkl").write_bytes(pickle.dumps(Poison(), 2))
+    script = scene.write("aside.py", """
+        import ctypes, sys
+        ctypes.CDLL(sys.argv[1]).open_aside()
+        try: open("poison.pkl")
+        except PermissionError: pass
+    """)
+    enforce = scene.run_python(script, threads_library, mode="enforce")
+    aside, own = loads(enforce)
+    assert aside["python"] == [] and aside["no_python"] == "the thread runs no Python", str(enforce)
+    assert "libthreads.so" in objects(aside), aside
+    assert own["python"] and own["no_python"] is None, own
 
 
 def test_threads_walk_while_others_fork(scene):

@@ -330,6 +330,12 @@ def test_an_interpreter_that_comes_late_and_twice(scene):
     enforce = scene.run([host, libraries[0], program], env=home, mode="enforce")
     assert os.listdir(scene.path("markers")) == [], str(enforce)
     assert enforce.returncode == 0 and enforce.stdout.count("guard: denied ") == 2, str(enforce)
+    scene.path("poison.pkl").write_bytes(b"cposix\nsystem\n(S'true'\ntR.")
+    told = scene.run([host, libraries[0], "pass", scene.path("poison.pkl")], env=home, mode="enforce")
+    asked = [record["by"] for record in told.denials if record["event"] == "load"]
+    assert [by["no_python"] for by in asked] == ["the thread runs no Python"] + 2 * [
+        "no Python code runs", "no Python code runs", "the interpreter ends"], asked
+    assert all(by["python"] == [] and by["native"][0]["object"] == str(host) for by in asked), asked
 
 
 def test_a_listed_name_in_a_file_beside_the_model(scene):
