@@ -5,6 +5,7 @@ import gzip
 import hashlib
 import io
 import json
+import shutil
 import struct
 import tarfile
 import zipfile
@@ -316,16 +317,21 @@ def test_poison_in_a_cell(scene):
 
 
 def test_torch_compile(scene):
-    """Inductor writes C++, runs g++, loads the result, and reads its own caches back: cold, then warm."""
+    """Inductor writes C++, runs g++, loads the result, and reads its own caches back: cold, then warm, with models that were
+    just loaded."""
     script = scene.write("compiled.py", """
         import torch
 
-        @torch.compile
-        def step(x, y):
-            return torch.nn.functional.gelu(x @ y).sum(dim=1) * 2
-
         torch.manual_seed(0)
-        print(round(float(step(torch.randn(8, 8), torch.randn(8, 8)).sum()), 2))
+        torch.save(torch.nn.Linear(8, 8), "net.pt")
+        torch.save(torch.randn(8, 8), "input.pt")
+        net = torch.load("net.pt", weights_only=False)
+
+        @torch.compile
+        def step(x):
+            return torch.nn.functional.gelu(net(x)).sum(dim=1) * 2
+
+        print(round(float(step(torch.load("input.pt")).sum()), 2))
     """)
     for name in ("without", "enforce"):
         scene.path(name).mkdir()
@@ -363,6 +369,96 @@ def test_joblib_memory(scene):
             main()
     """)
     scene.benign(script)
+
+
+def test_a_models_own_memory(scene):
+    """A pipeline that keeps its steps' results with joblib, loaded and used: with the cache of another process, then without."""
+    script = scene.write("pipeline.py", """
+        import joblib
+        import numpy as np
+        from sklearn.linear_model import LogisticRegression
+        from sklearn.pipeline import Pipeline
+        from sklearn.preprocessing import StandardScaler
+
+        data, labels = np.arange(20.0).reshape(10, 2), np.arange(10) % 2
+        steps = [("scale", StandardScaler()), ("fit", LogisticRegression())]
+        joblib.dump(Pipeline(steps, memory=joblib.Memory("cache", verbose=0)), "pipeline.joblib")
+        for _ in range(2):
+            print(joblib.load("pipeline.joblib").fit(data, labels).score(data, labels))
+    """)
+    without = scene.run_python(script)
+    assert without.returncode == 0, str(without)
+    if scene.no_guard:
+        pytest.skip("--no-guard")
+    for state in ("warm", "cold"):
+        if state == "cold":
+            shutil.rmtree(scene.path("cache"))
+        assert_untouched(without, scene.run_python(script, mode="enforce"))
+    assert list(scene.path("cache").rglob("output.pkl"))
+
+
+# What triton does (runtime/build.py, runtime/cache.py) where there is a GPU: a launcher is compiled for each kernel, kept under
+# its source's hash beside a description of the whole group, and imported from there.
+LAUNCHERS = r'''
+    import hashlib, importlib.util, json, os, subprocess, sysconfig, tempfile
+    import torch
+
+    SOURCE = """
+    #include <Python.h>
+    static PyObject *launch(PyObject *self, PyObject *unused) { return PyLong_FromLong(42); }
+    static PyMethodDef methods[] = {{"launch", launch, METH_NOARGS, 0}, {0}};
+    static struct PyModuleDef module = {PyModuleDef_HEAD_INIT, "__triton_launcher", 0, -1, methods};
+    PyMODINIT_FUNC PyInit___triton_launcher(void) { return PyModule_Create(&module); }
+    """
+    folder = os.path.join(os.path.expanduser("~/.triton/cache"), hashlib.sha256(SOURCE.encode()).hexdigest())
+
+    def put(data, name):
+        os.makedirs(folder, exist_ok=True)
+        temporary = os.path.join(folder, f"{name}.tmp.pid_{os.getpid()}")
+        with open(temporary, "wb") as file:
+            file.write(data)
+        os.replace(temporary, os.path.join(folder, name))
+
+    def compile_launcher():
+        with tempfile.TemporaryDirectory() as work:
+            source, library = os.path.join(work, "main.c"), os.path.join(work, "main.so")
+            with open(source, "w") as file:
+                file.write(SOURCE)
+            subprocess.check_call(["gcc", source, "-O3", "-shared", "-fPIC", "-I" + sysconfig.get_path("include"), "-o", library])
+            with open(library, "rb") as file:
+                put(file.read(), "__triton_launcher.so")
+        put(json.dumps({"name": "add", "num_warps": 4}).encode(), "add.json")
+        put(json.dumps({"child_paths": {"add.json": os.path.join(folder, "add.json")}}).encode(), "__grp__add.json")
+
+    def launch():
+        path = os.path.join(folder, "__triton_launcher.so")
+        if not os.path.exists(path):
+            compile_launcher()
+        with open(os.path.join(folder, "__grp__add.json")) as file:
+            assert open(json.load(file)["child_paths"]["add.json"]).read()
+        spec = importlib.util.spec_from_file_location("__triton_launcher", path)
+        module = importlib.util.module_from_spec(spec)
+        spec.loader.exec_module(module)
+        return module.launch()
+
+    os.makedirs("model", exist_ok=True)
+    torch.save(torch.nn.Linear(2, 2), "model/pytorch_model.bin")
+    torch.load("model/pytorch_model.bin", weights_only=False)
+    print(launch())
+'''
+
+
+def test_launchers_of_triton(scene):
+    script = scene.write("app/launch.py", LAUNCHERS)
+    without = scene.run_python(script)
+    assert without.returncode == 0 and "42" in without.stdout, str(without)
+    if scene.no_guard:
+        pytest.skip("--no-guard")
+    shutil.rmtree(scene.home / ".triton")
+    for _ in ("cold", "warm"):
+        enforce = scene.run_python(script, mode="enforce")
+        assert_untouched(without, enforce)
+        assert not enforce.warnings, str(enforce)
     scene.benign(script)  # now the cache is one that another process wrote
 
 
