@@ -70,6 +70,7 @@ struct effect {
     const char *via;    /* this name was handed to the callable `via` as an argument, and so may be called by it; NULL
                            otherwise */
     unsigned position;  /* with via: which argument, from 0 */
+    bool attribute;     /* IMPORT: taken of a class or object by getattr(), so that no unpickler will resolve it */
     const char *field;  /* the config field that says so ("vision_config.auto_map"), or NULL */
     const char *revision; /* DEPEND: the revision named, or NULL */
     enum depend_how how;  /* DEPEND */

@@ -97,6 +97,7 @@ struct name {
     bool mapped;            /* was referred to under a protocol below 3 */
     bool reported;          /* its IMPORT */
     bool latin1_told;       /* codecs.encode() to Latin-1, which is how protocols below 3 write all bytes: told once */
+    bool attribute;         /* taken of a class or object by getattr() */
     bool late;              /* put into a container when that already lay in another: counts as handed to every call */
     uint8_t settled;        /* effect kinds that the sink has settled for it, as bits */
     uint8_t role;           /* enum role */

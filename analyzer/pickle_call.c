@@ -102,6 +102,8 @@ static word call_getattr(struct machine *machine, const word *items, size_t coun
     memcpy(attribute, text.bytes, length);
     arena_release(machine->scan->arena, mark);
     name = name_attribute(machine, word_index(items[0]), attribute, length);
+    if (name != NAMES_MAX && !machine->names[name].reported)
+        machine->names[name].attribute = true;
     report_import(machine, name);
     return word_global(word_tag(items[0]) == TAG_GLOBAL ? name : NAMES_MAX);
 }

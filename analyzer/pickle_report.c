@@ -16,7 +16,8 @@ static struct name *name_at(const struct machine *machine, word value)
 
 static void import_send(struct machine *machine, struct name *name)
 {
-    struct effect effect = {.kind = EFFECT_IMPORT, .name = name->text, .alias = name->alias, .offset = name->offset};
+    struct effect effect = {.kind = EFFECT_IMPORT, .name = name->text, .alias = name->alias, .offset = name->offset,
+                            .attribute = name->attribute};
 
     name->reported = true;
     if (scan_report(machine->scan, format, &effect) == SCAN_SETTLED)

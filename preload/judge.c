@@ -110,6 +110,8 @@ static enum scan_answer judge_effect(void *context, const struct effect *effect)
         judging->request->names_file(judging->request->names_context, effect);
     subject.effect = effect;
     policy_judge(judging->request->policy, &subject, &judgement);
+    if (effect->attribute && judgement.unlisted && judging->request->settle_attribute)
+        judging->request->settle_attribute(judging->request->settle_context, &subject, &judgement);
     if (judgement.decision > judged->worst)
         judged->worst = judgement.decision;
     judged->unlisted |= judgement.unlisted;

@@ -44,6 +44,9 @@ struct judge_request {
      * findings. NULL: nobody. */
     void (*names_file)(void *context, const struct effect *effect);
     void *names_context;
+    /* Settles a name that no rule lists and no unpickler will resolve (effect.attribute). NULL: the rules' word stays. */
+    void (*settle_attribute)(const void *context, struct subject *subject, struct judgement *judgement);
+    const void *settle_context;
 };
 
 /* Fills `judged`, which must be zeroed up to `findings`. A scan that ran out of memory, or whose source failed once a

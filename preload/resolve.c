@@ -1,6 +1,7 @@
 #include "resolve.h"
 
 #include "../analyzer/global_name.h"
+#include "attributes.h"
 #include "guard.h"
 #include "model.h"
 #include "settle.h"
@@ -40,13 +41,12 @@ static void judge_own(const struct policy *policy, const struct subject *subject
         *judgement = other;
 }
 
-/* What no rule lists is judged again by what it is. An import of ours runs here, outside guard's section: what the
- * module does meanwhile is judged like anything else. */
-static void judge_settled(const struct policy *policy, struct subject *subject, const struct reading *reading,
-                          struct judgement *judgement)
+/* An import of ours runs here, outside guard's section: what the module does meanwhile is judged like anything else. */
+void resolve_settle(const struct policy *policy, struct subject *subject, const char *module, const char *name,
+                    struct judgement *judgement)
 {
     struct settled_name own;
-    settle(reading->module, reading->name, &subject->home, &subject->object, &own);
+    settle(module, name, &subject->home, &subject->object, &own);
     policy_judge(policy, subject, judgement);
     if (own.module[0] != '\0')
         judge_own(policy, subject, &own, judgement);
@@ -84,7 +84,7 @@ static void judge(const struct policy *policy, struct subject *subject, const st
     enum home home = HOME_UNKNOWN;
     enum object object = OBJECT_UNKNOWN;
     for (unsigned i = count; i-- > 0;) {
-        judge_settled(policy, subject, &readings[i], judgement);
+        resolve_settle(policy, subject, readings[i].module, readings[i].name, judgement);
         /* The written name of a mapped pair usually exists nowhere: nothing to hold against the other. */
         bool absent = i == 0 && count > 1 && subject->home == HOME_UNKNOWN;
         if (i + 1 == count || (!absent && judgement->decision > worst.decision)) {
@@ -106,6 +106,19 @@ static int act(struct subject *subject, const struct judgement *judgement)
                                                : guard_decide(subject, NULL, 0, message, sizeof(message));
     guard_leave(section);
     return decision == DECISION_DENY ? python_deny(message) : 0;
+}
+
+/* getattr is being resolved: what will it be called with? */
+static int act_on_attributes(const struct policy *policy, struct subject subject)
+{
+    const struct finding *worst;
+    struct judged *judged = attributes_judge(policy, &subject, &worst);
+    if (judged == NULL)
+        return 0;
+    subject.effect = &worst->effect;
+    int answer = act(&subject, &worst->judgement);
+    attributes_release(judged);
+    return answer;
 }
 
 int resolve_judge(struct py_object *arguments, uintptr_t event_frame)
@@ -167,5 +180,8 @@ int resolve_judge(struct py_object *arguments, uintptr_t event_frame)
         if (subject.origin != origin)
             judge(policy, &subject, readings, count, whole, &judgement);
     }
-    return act(&subject, &judgement);
+    bool takes = judgement.decision != DECISION_DENY && subject.origin == ORIGIN_UNPICKLER &&
+                 attributes_taken_by(readings[count - 1].text);
+    int answer = takes ? act_on_attributes(policy, subject) : 0;
+    return answer < 0 ? answer : act(&subject, &judgement);
 }

@@ -268,9 +268,20 @@ static bool class_in_python(struct py_object *class)
     return method_in_python(class, "__init__", "__objclass__") && method_in_python(class, "__new__", "__self__");
 }
 
+/* A member of an enumeration, which is a value as its class is. */
+static bool member(struct py_object *object)
+{
+    struct py_object *enumeration = python_attribute(python_module("enum"), "Enum");
+    bool found = python_is_kind(enumeration, python_api()->PyType_Type) && python_is_kind(object, enumeration);
+    python_release(enumeration);
+    return found;
+}
+
 static enum object object_of(struct py_object *object)
 {
     const struct python *python = python_api();
+    if (member(object))
+        return OBJECT_VALUE_CLASS;
     if (python_is_kind(object, python->PyType_Type))
         return has(object, "__del__")    ? OBJECT_FINALIZER
                : value_class(object)     ? OBJECT_VALUE_CLASS
@@ -296,16 +307,10 @@ static void own_name(struct py_object *object, const char *module, const char *n
     python_release(its_module);
 }
 
-enum object settle_object(const char *module, const char *name, struct settled_name *own)
+/* Walks the dotted `name` from `object`, whose reference it takes: a new reference, or NULL. */
+static struct py_object *walk(struct py_object *object, const char *name)
 {
-    const char *whole = name;
     char part[PATH_SIZE];
-    struct python_error error;
-    enum object kind = OBJECT_UNKNOWN;
-    python_error_save(&error);
-    struct py_object *object = python_api()->PyImport_ImportModule(module);
-    if (object == NULL)
-        python_api()->PyErr_Clear();
     while (object != NULL && *name != '\0') {
         size_t length = strcspn(name, ".");
         struct py_object *next = NULL;
@@ -319,14 +324,47 @@ enum object settle_object(const char *module, const char *name, struct settled_n
         name += length;
         name += *name == '.';
     }
+    return object;
+}
+
+enum object settle_object(const char *module, const char *name, struct settled_name *own)
+{
+    struct python_error error;
+    enum object kind = OBJECT_UNKNOWN;
+    python_error_save(&error);
+    struct py_object *object = python_api()->PyImport_ImportModule(module);
+    if (object == NULL)
+        python_api()->PyErr_Clear();
+    object = walk(object, name);
     *own = (struct settled_name){0};
     if (object != NULL) {
         kind = object_of(object);
-        own_name(object, module, whole, own);
+        own_name(object, module, name, own);
     }
     python_release(object);
     python_error_restore(&error);
     return kind;
+}
+
+bool settle_base(const struct settled_name *class, unsigned at, struct settled_name *base)
+{
+    const struct python *python = python_api();
+    struct python_error error;
+    python_error_save(&error);
+    struct py_object *module = python_module(class->module);
+    if (module != NULL)
+        python->Py_IncRef(module);
+    struct py_object *object = walk(module, class->name), *bases = NULL;
+    if (python_is_kind(object, python->PyType_Type))
+        bases = python_attribute(object, "__mro__");
+    bool found = python_is(bases, python->PyTuple_Type) && (ptrdiff_t)at + 1 < python->PyTuple_Size(bases);
+    *base = (struct settled_name){0};
+    if (found) /* the first is the class itself */
+        own_name(python->PyTuple_GetItem(bases, (ptrdiff_t)at + 1), "", "", base);
+    python_release(bases);
+    python_release(object);
+    python_error_restore(&error);
+    return found;
 }
 
 /* What was found out about names that come again and again, as an application's own classes do. An entry holds while
