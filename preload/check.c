@@ -169,6 +169,16 @@ static bool judge_content(struct check *check)
     return check->drift.rule ? check_conclude(check, true) : check_conclude_plain(check);
 }
 
+/* Was this format found in the file, or around what was? */
+static bool is_of(const struct check *check, const char *format)
+{
+    const struct scan_result *scan = &check->judged.scan;
+    for (size_t i = 0; i < scan->format_count; i++)
+        if (!strcmp(scan->formats[i], format))
+            return true;
+    return false;
+}
+
 /* Is it one of the files in which chat templates come? */
 static bool may_hold_template(const struct check *check)
 {
@@ -178,7 +188,7 @@ static bool may_hold_template(const struct check *check)
     for (size_t i = 0; i < sizeof names / sizeof names[0]; i++)
         if (length >= strlen(names[i]) && !strcmp(check->path + length - strlen(names[i]), names[i]))
             return true;
-    return check->verdict.format && !strcmp(check->verdict.format, "gguf");
+    return is_of(check, "gguf");
 }
 
 static bool drift_of_edge(const struct check *check)
@@ -199,8 +209,8 @@ static bool judge_afresh(struct check *check, bool in_root)
         verdict_of_guard(&check->verdict, "changing", "keeps changing while it is being judged");
     else
         take_verdict(&check->judged, &check->verdict);
-    if (check->verdict.format && !strcmp(check->verdict.format, "torchscript"))
-        torchscript_notice(NULL);
+    if (is_of(check, "torchscript"))
+        torchscript_note_file(check->path);
     if (may_hold_template(check))
         who_note_template();
     if (check->verdict.decision == DECISION_DENY && enforce)

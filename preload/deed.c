@@ -37,6 +37,8 @@ static bool culprit_known(enum origin origin, struct graph_file *file)
 {
     if (origin == ORIGIN_GRAPH)
         return graph_running(file) && file->path[0] != '\0';
+    if (origin == ORIGIN_TORCHSCRIPT)
+        return torchscript_file(file->path);
     return origin == ORIGIN_UNPICKLER && guard_file_being_read(file->path, sizeof(file->path));
 }
 

@@ -37,9 +37,36 @@ static void learn(struct range *range, void *function)
 void torchscript_notice(const char *path)
 {
     enum torchscript_state none = TORCHSCRIPT_NONE;
-    if (path == NULL || strstr(path, "torch") != NULL)
+    if (strstr(path, "torch") != NULL)
         __atomic_compare_exchange_n(&torchscript_state, &none, TORCHSCRIPT_COMING, false, __ATOMIC_RELEASE,
                                     __ATOMIC_RELAXED);
+}
+
+static enum { FILES_NONE, FILES_TAKING, FILES_ONE, FILES_SEVERAL } files;
+static char only_file[VERDICT_PATH]; /* with FILES_ONE */
+
+void torchscript_note_file(const char *path)
+{
+    __typeof__(files) none = FILES_NONE, taking = FILES_TAKING;
+    torchscript_notice("torch");
+    if (!__atomic_compare_exchange_n(&files, &none, FILES_TAKING, false, __ATOMIC_ACQUIRE, __ATOMIC_ACQUIRE)) {
+        if (none != FILES_ONE || strcmp(only_file, path) != 0)
+            __atomic_store_n(&files, FILES_SEVERAL, __ATOMIC_RELEASE);
+        return;
+    }
+    bool fits = strlen(path) < sizeof only_file;
+    if (fits)
+        strcpy(only_file, path);
+    __atomic_compare_exchange_n(&files, &taking, fits ? FILES_ONE : FILES_SEVERAL, false, __ATOMIC_RELEASE,
+                                __ATOMIC_RELAXED);
+}
+
+bool torchscript_file(char path[VERDICT_PATH])
+{
+    if (__atomic_load_n(&files, __ATOMIC_ACQUIRE) != FILES_ONE)
+        return false;
+    strcpy(path, only_file);
+    return true;
 }
 
 /* Asks the loader, which searches the disk while libtorch is not there. */

@@ -117,6 +117,23 @@ def test_torchscript(script_attacks, name):
         assert script_attacks.enforce.stdout.count("loaded ") == script_attacks.without.stdout.count("loaded ")
 
 
+def test_torchscript_by_name(script_scene):
+    """What the only TorchScript file of a process does is laid at its door; of several nobody knows."""
+    if script_scene.no_guard:
+        pytest.skip("--no-guard")
+    script_scene.path("policy.json").write_text(json.dumps(READS_ALL))
+    script = script_scene.write("app/one.py", textwrap.dedent(SCRIPT_PRELUDE) + textwrap.dedent("""
+        def attempt(name):
+            try: load(name)(torch.ones(4))
+            except RuntimeError as error: print(name, "denied")
+        attempt("Reads"); attempt("Writes")
+        """))
+    run = script_scene.run_python(script, mode="enforce", policy=script_scene.path("policy.json"))
+    named = {(record["rule"], record["path"] and Path(record["path"]).name) for record in run.denials}
+    assert named == {("read-in-forward", "Reads.pt"), ("write-in-load", None)}, str(run)
+    assert run.denials[0]["model"]["id"] == f"file:{script_scene.path('scripts')}", run.denials[0]
+
+
 SCRIPT_BENIGN = {
     "forward": "m = torch.jit.load('scripts/Plain.pt')\nfor _ in range(5): m(torch.ones(2, 4))",
     "save and load": "torch.jit.save(torch.jit.load('scripts/Plain.pt'), 'again.pt'); "
@@ -548,7 +565,8 @@ STARTS = {
             os._exit(13)
         if os.waitpid(child, 0)[1]: raise PermissionError""",
     "a portable one, by spawn": "os.waitpid(os.posix_spawnp('sh', ['sh', PORTABLE, *TOUCH, MARKER], os.environ), 0)",
-    "a portable one, by system": "if os.system('sh ' + PORTABLE + ' ' + shlex.join(TOUCH) + ' ' + MARKER): raise PermissionError",
+    "a portable one, by system": """
+        if os.system('sh ' + PORTABLE + ' ' + shlex.join(TOUCH) + ' ' + MARKER): raise PermissionError""",
 }
 # What the portable program does: it runs another with fewer rights.
 TOUCH = ["-V", "-p", "stdio rpath wpath cpath fattr prot_exec exec proc", "/usr/bin/touch"]
@@ -657,7 +675,8 @@ START_BENIGN = {
         subprocess.run([tool, sys.executable], check=True, stdout=subprocess.DEVNULL)
         cosmo_ent.run(sys.executable, check=True)""",
     "a model's program that is only read": """
-        for command in ['wc', '-c', MODEL], ['cp', PORTABLE, 'copy'], ['sh', 'tools/describe', PORTABLE], ['sh', '-c', 'ls $0', MODEL]:
+        for command in [['wc', '-c', MODEL], ['cp', PORTABLE, 'copy'], ['sh', 'tools/describe', PORTABLE],
+                        ['sh', '-c', 'ls $0', MODEL]]:
             subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
         os.system('wc -c ' + MODEL + ' > size')""",
     "the interpreter and installed programs": """
