@@ -339,10 +339,51 @@ static void note_plain(int fd)
         descriptor_set(fd, DESCRIPTOR_PLAIN);
 }
 
+/* The two ends of a file, by which it is told whether it is a candidate; too large for a stranger's stack. */
+struct ends {
+    unsigned char head[SCAN_HEAD], tail[SCAN_TAIL];
+};
+
+/* False: it cannot be read. */
+static bool bid_of_ends(int fd, const char *path, uint64_t size, struct ends *ends, unsigned *bid)
+{
+    long head_length = raw_pread(fd, ends->head, sizeof ends->head, 0);
+    long tail_length =
+        size <= sizeof ends->head ? 0 : raw_pread(fd, ends->tail, sizeof ends->tail, size - sizeof ends->tail);
+    if (head_length <= 0 || tail_length < 0)
+        return false;
+    const unsigned char *end = ends->tail;
+    if (!tail_length) {
+        tail_length = head_length < (long)sizeof ends->tail ? head_length : (long)sizeof ends->tail;
+        end = ends->head + head_length - tail_length;
+    }
+    *bid = scan_bid(ends->head, (size_t)head_length, end, (size_t)tail_length, size);
+    if (*bid == SCAN_BID_CONFIG && path && !scan_config_begins(path, ends->head, (size_t)head_length))
+        *bid = SCAN_BID_NONE;
+    return true;
+}
+
+/* Where there is no memory, a stack that is large enough is the last hope. */
+static __attribute__((noinline)) bool bid_on_stack(int fd, const char *path, uint64_t size, unsigned *bid)
+{
+    struct ends ends;
+    return bid_of_ends(fd, path, size, &ends, bid);
+}
+
+static bool bid_of(int fd, const char *path, uint64_t size, unsigned *bid)
+{
+    struct ends *ends = scratch_take_partly(sizeof *ends, 0);
+    if (!ends)
+        return bid_on_stack(fd, path, size, bid);
+    bool read = bid_of_ends(fd, path, size, ends, bid);
+    scratch_give(NULL, ends, sizeof *ends);
+    return read;
+}
+
 bool guard_check_fd(int fd, int dirfd, const char *path)
 {
-    unsigned char head[SCAN_HEAD], tail[SCAN_TAIL];
     struct stat status;
+    unsigned bid;
     if (!guard_may_judge())
         return true;
     audit_notice(path);
@@ -360,19 +401,8 @@ bool guard_check_fd(int fd, int dirfd, const char *path)
         descriptor_set(fd, DESCRIPTOR_UNKNOWN);
         return true;
     }
-    uint64_t size = (uint64_t)status.st_size;
-    long head_length = raw_pread(fd, head, sizeof head, 0);
-    long tail_length = size <= sizeof head ? 0 : raw_pread(fd, tail, sizeof tail, size - sizeof tail);
-    if (head_length <= 0 || tail_length < 0)
+    if (!bid_of(fd, path, (uint64_t)status.st_size, &bid))
         return true; /* not to be read by the program either */
-    const unsigned char *end = tail;
-    if (!tail_length) {
-        tail_length = head_length < (long)sizeof tail ? head_length : (long)sizeof tail;
-        end = head + head_length - tail_length;
-    }
-    unsigned bid = scan_bid(head, (size_t)head_length, end, (size_t)tail_length, size);
-    if (bid == SCAN_BID_CONFIG && path && !scan_config_begins(path, head, (size_t)head_length))
-        bid = SCAN_BID_NONE;
     if (bid == SCAN_BID_NONE && !check_may_be_of_model(path) &&
         !(environment.lock[0] && path && drift_may_concern(path))) {
         note_plain(fd);

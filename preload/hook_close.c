@@ -70,3 +70,19 @@ void hook_closefrom(int first)
     else
         raw_syscall6(SYS_close_range, (long)from, (long)~0u, 0, 0, 0, 0);
 }
+
+/* What libc closes itself reaches no hook of close(). No stream crashes in libc, no folder is EINVAL. */
+#define CLOSE_OBJECT(name, type, number)                                  \
+    int hook_##name(type *object)                                         \
+    {                                                                     \
+        REAL_NEED(name, -1);                                              \
+        int saved = errno;                                                \
+        if (object)                                                       \
+            descriptor_set(number(object), DESCRIPTOR_UNKNOWN);           \
+        errno = saved;                                                    \
+        return real.name(object);                                         \
+    }
+CLOSE_OBJECT(fclose, FILE, fileno)
+CLOSE_OBJECT(_IO_fclose, FILE, fileno)
+CLOSE_OBJECT(pclose, FILE, fileno)
+CLOSE_OBJECT(closedir, DIR, dirfd)

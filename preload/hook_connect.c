@@ -77,7 +77,9 @@ ssize_t hook_sendto(int fd, const void *bytes, size_t length, int flags, const s
 ssize_t hook_sendmsg(int fd, const struct msghdr *message, int flags)
 {
     REAL_NEED(sendmsg, -1);
-    return may_reach(message->msg_name, message->msg_namelen, "sendmsg") ? real.sendmsg(fd, message, flags) : -1;
+    if (who_suspected() && message && !may_reach(message->msg_name, message->msg_namelen, "sendmsg"))
+        return -1;
+    return real.sendmsg(fd, message, flags);
 }
 
 int hook_sendmmsg(int fd, struct mmsghdr *messages, unsigned count, int flags)

@@ -16,7 +16,7 @@
 #include <unistd.h>
 
 /* Above this the new environment goes into a mapping: a thread's stack may be small. */
-#define STACK_SCRATCH (32u << 10)
+#define STACK_SCRATCH (2u << 10)
 
 /* Evaluates `call` with `child` set to the environment for the child. The mapping outlives a successful exec by
  * nothing, and is given back after a failed one or a spawn. */

@@ -42,6 +42,7 @@ static int opened(int fd, int dirfd, const char *path, int flags)
     }
     if (guard_check_fd(fd, dirfd, path))
         return fd;
+    descriptor_set(fd, DESCRIPTOR_UNKNOWN);
     raw_close(fd);
     errno = EACCES;
     return -1;
@@ -60,6 +61,15 @@ static bool may_open_stream(const char *path, const char *mode)
     return !who_suspected() || may_open(path, writes ? O_WRONLY | O_CREAT : changes ? O_RDWR : O_RDONLY);
 }
 
+/* Reopening closes the descriptor within libc. */
+static void forget_stream(FILE *stream)
+{
+    int saved = errno;
+    if (stream)
+        descriptor_set(fileno(stream), DESCRIPTOR_UNKNOWN);
+    errno = saved;
+}
+
 static FILE *opened_stream(FILE *stream, const char *path, const char *mode)
 {
     if (!stream)
@@ -68,7 +78,8 @@ static FILE *opened_stream(FILE *stream, const char *path, const char *mode)
     bool readable = !mode || mode[0] == 'r' || (mode[0] == 'a' && strchr(mode, '+'));
     if (fd < 0 || !readable || guard_check_fd(fd, AT_FDCWD, path))
         return stream;
-    fclose(stream);
+    forget_stream(stream);
+    real.fclose(stream);
     errno = EACCES;
     return NULL;
 }
@@ -191,8 +202,9 @@ FOPEN(_IO_fopen)
     FILE *hook_##name(const char *path, const char *mode, FILE *stream)       \
     {                                                                         \
         REAL_NEED(name, NULL);                                                \
+        forget_stream(stream);                                                \
         if (!may_open_stream(path, mode)) {                                   \
-            fclose(stream);                                                   \
+            real.fclose(stream);                                              \
             errno = EACCES;                                                   \
             return NULL;                                                      \
         }                                                                     \

@@ -6,6 +6,7 @@
 #error "the hooks are spelt out per symbol: build without _FILE_OFFSET_BITS"
 #endif
 
+#include <dirent.h>
 #include <fcntl.h>
 #include <pthread.h>
 #include <spawn.h>

@@ -27,7 +27,7 @@ def folder(tmp_path_factory):
     folder = tmp_path_factory.mktemp("hooks")
     sources = ROOT / "tests" / "hooks"
     subprocess.run(["gcc", "-shared", "-fPIC", "-o", folder / "libearly.so", sources / "early.c"], check=True)
-    for name in ("driver", "environment"):
+    for name in ("driver", "environment", "strain"):
         subprocess.run(["gcc", "-rdynamic", "-pthread", "-o", folder / name, sources / f"{name}.c", "-ldl"], check=True)
     (folder / "poisoned.pkl").write_bytes(pickle.dumps(Payload(), 2))
     (folder / "clean.pkl").write_bytes(pickle.dumps([1, 2, 3], 2))
@@ -135,3 +135,27 @@ def test_programs_without_a_runtime_are_let_be(folder, tmp_path):
                          env={"LD_PRELOAD": str(LIBRARY)})
     assert (run.returncode, run.stderr) == (0, "")
     assert (tmp_path / "copy").read_bytes() == (folder / "poisoned.pkl").read_bytes()
+
+
+def strain(folder, case, file, preload=LIBRARY, **environment):
+    run = subprocess.run([folder / "strain", case, folder / file, folder / "text"], capture_output=True, text=True,
+                         timeout=60, cwd=folder, env={**({"LD_PRELOAD": str(preload)} if preload else {}), **environment})
+    assert run.returncode == 0, f"{run.returncode} {run.stdout}{run.stderr}"
+    return run.stdout.strip()
+
+
+# What libc closes itself is forgotten too; a thread may have the smallest stack there is.
+@pytest.mark.parametrize("case", ["after-fclose", "after-closedir", "small-stack"])
+def test_judged_all_the_same(folder, case):
+    assert strain(folder, case, "poisoned.pkl", preload=None) == "bytes"
+    assert strain(folder, case, "poisoned.pkl") == "denied"
+    for file in ("clean.pkl", "text"):
+        assert strain(folder, case, file) == "bytes"
+
+
+def test_environment_of_a_child_needs_no_stack(folder):
+    assert strain(folder, "small-spawn", "text") == "bytes"
+
+
+def test_no_message_is_the_kernels_affair(folder):
+    assert strain(folder, "no-message", "text") == strain(folder, "no-message", "text", preload=None) == "errno 14"

@@ -1,0 +1,153 @@
+/* What a program may do that a library inside it has to bear.
+ *
+ *     strain CASE FILE OTHER
+ *
+ * prints "denied" (EACCES), "bytes" (FILE's bytes came through) or "errno N". The symbol OrtGetApiBase makes this a process that
+ * runs models. */
+#define _GNU_SOURCE
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <pthread.h>
+#include <spawn.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/socket.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+void OrtGetApiBase(void) {}
+
+static const char *file, *other;
+static char block[4096] __attribute__((aligned(4096)));
+
+static void say(long result)
+{
+    int failed = errno;
+    if (result >= 0)
+        printf("bytes\n");
+    else if (failed == EACCES)
+        printf("denied\n");
+    else
+        printf("errno %d\n", failed);
+    fflush(stdout);
+}
+
+/* Another program's bytes of FILE, in a pipe whose end is descriptor 20: nothing here touches lower numbers afterwards. */
+static void send_bytes(void)
+{
+    int ends[2];
+    if (pipe(ends) < 0 || dup2(ends[0], 20) < 0 || dup2(ends[1], 21) < 0)
+        exit(3);
+    close(ends[0]);
+    close(ends[1]);
+    if (fork() == 0) {
+        dup2(21, 1);
+        execl("/bin/cat", "cat", file, (char *)NULL);
+        _exit(127);
+    }
+    wait(NULL);
+}
+
+/* A descriptor with FILE's bytes that no open hook has seen, which has to get the number `expected`. */
+static int received(int expected)
+{
+    int memory = memfd_create("received", 0);
+    if (memory != expected)
+        exit(4);
+    ssize_t got = read(20, block, sizeof block);
+    if (write(memory, block, (size_t)got) != got || lseek(memory, 0, SEEK_SET) != 0)
+        exit(5);
+    return memory;
+}
+
+/* libc closes descriptors that were known to be harmless, and their numbers come back as something else. */
+static void after_fclose(void)
+{
+    send_bytes();
+    FILE *stream = fopen(other, "r");
+    int number = fileno(stream);
+    fgetc(stream);
+    fclose(stream);
+    say(read(received(number), block, sizeof block));
+}
+
+static void after_closedir(void)
+{
+    send_bytes();
+    int number = open(".", O_RDONLY);
+    closedir(fdopendir(number));
+    say(read(received(number), block, sizeof block));
+}
+
+static void *in_small_thread(void *nothing)
+{
+    int fd = open(file, O_RDONLY);
+    say(fd < 0 ? -1 : read(fd, block, sizeof block));
+    return nothing;
+}
+
+/* An environment without the guard, so that it has to be made anew. */
+static void *spawn_in_small_thread(void *nothing)
+{
+    static char *environment[3000];
+    char *words[] = {"true", NULL};
+    pid_t child;
+    int status = -1;
+    for (size_t i = 0; i + 1 < sizeof environment / sizeof environment[0]; i++)
+        environment[i] = "NAME=value";
+    if (posix_spawn(&child, "/bin/true", NULL, NULL, words, environment) == 0)
+        waitpid(child, &status, 0);
+    say(status);
+    return nothing;
+}
+
+static void run_in_small_thread(void *(*run)(void *))
+{
+    pthread_attr_t attributes;
+    pthread_t thread;
+    pthread_attr_init(&attributes);
+    pthread_attr_setstacksize(&attributes, PTHREAD_STACK_MIN);
+    if (pthread_create(&thread, &attributes, run, NULL) == 0)
+        pthread_join(thread, NULL);
+}
+
+static void small_stack(void)
+{
+    run_in_small_thread(in_small_thread);
+}
+
+static void small_spawn(void)
+{
+    run_in_small_thread(spawn_in_small_thread);
+}
+
+static void no_message(void)
+{
+    say(sendmsg(socket(AF_UNIX, SOCK_DGRAM, 0), NULL, 0));
+}
+
+int main(int count, char **words)
+{
+    static const struct {
+        const char *name;
+        void (*run)(void);
+    } cases[] = {
+        {"after-fclose", after_fclose},
+        {"after-closedir", after_closedir},
+        {"small-stack", small_stack},
+        {"small-spawn", small_spawn},
+        {"no-message", no_message},
+    };
+    if (count != 4)
+        return 2;
+    file = words[2];
+    other = words[3];
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++)
+        if (!strcmp(words[1], cases[i].name))
+            return cases[i].run(), 0;
+    return 2;
+}
