@@ -169,7 +169,7 @@ static void recognised_say(struct zip_archive *archive, bool python)
     archive->scan->model = true;
     scan_is(archive->scan, "zip");
     scan_is(archive->scan, archive->format);
-    if (archive->kind > ZIP_TORCH || (archive->kind == ZIP_SERVED && python)) {
+    if (archive->kind == ZIP_TORCHSCRIPT || (python && (archive->kind == ZIP_SERVED || archive->kind == ZIP_PACKAGE))) {
         struct effect effect = {.kind = EFFECT_CODE, .name = archive->format};
         scan_report(archive->scan, archive->format, &effect);
     }
@@ -269,11 +269,28 @@ static bool archive_run(struct scan *scan, const struct source *source)
     return archive.kind != ZIP_PLAIN || archive.found;
 }
 
+/* Each for itself, the last one first. */
+static bool chain_run(struct scan *scan, const struct source *source)
+{
+    bool found = false;
+    for (uint64_t stop = source->size; stop > 0 && !scan->stopped;) {
+        struct source_slice slice = {source, zip_chain_next(source, stop)};
+        struct source link = source_from_slice(&slice, stop - slice.start);
+        struct arena_mark mark = arena_mark(scan->arena);
+        if (link.size == 0)
+            break; /* it changed meanwhile */
+        found |= archive_run(scan, &link);
+        arena_release(scan->arena, mark);
+        stop = slice.start;
+    }
+    return found;
+}
+
 static bool zip_run(struct scan *scan, const struct source *source)
 {
     struct source_slice slice = {source, 0};
     if (source->size != SOURCE_SIZE_UNKNOWN)
-        return archive_run(scan, source);
+        return zip_chain_is(source) ? chain_run(scan, source) : archive_run(scan, source);
     struct source sized = source_from_slice(&slice, size_find(scan, source));
     return archive_run(scan, &sized);
 }

@@ -1,5 +1,6 @@
 /* The zip container, shared by the files that read it: zip_directory.c (where members are said to be), zip_member.c
- * (one member), zip_lzma.c (a method that needs help), torch_zip.c (what PyTorch makes of them), zip.c (the format).
+ * (one member), zip_lzma.c (a method that needs help), zip_chain.c (several in a row), torch_zip.c (what PyTorch makes
+ * of them), zip.c (the format).
  *
  * Facts: PKWARE's APPNOTE.TXT; CPython's zipfile.py (used by numpy); miniz (used by torch.load and torch.jit.load),
  * whose behaviour was observed through torch._C.PyTorchFileReader. */
@@ -46,6 +47,15 @@ unsigned zip_find_readings(struct scan *scan, const struct source *source, struc
 /* Is there an end record anywhere where readers look for one, which is 64 KB from the end on? `fits`: with a comment
  * that reaches to the end, because something else may hold a zip near its end. */
 bool zip_has_end(struct scan *scan, const struct source *source, bool fits);
+
+/* How readers that make up for bytes in front read the archive whose end record, without a comment, ends at `stop`. False:
+ * none ends there. */
+bool zip_reading_before(const struct source *source, uint64_t stop, struct zip_reading *reading);
+
+/* Does `source` hold nothing but archives in a row, as torch.distributed.checkpoint writes them? Then each is one for itself,
+ * and zip_chain_next tells from where on the one before `stop` lies, from source->size down to 0. */
+bool zip_chain_is(const struct source *source);
+uint64_t zip_chain_next(const struct source *source, uint64_t stop);
 
 /* A streamed source whose end, from the first directory on, is kept in memory: directory and members are read in turn,
  * and going back and forth would unpack the whole each time. */

@@ -160,6 +160,22 @@ unsigned zip_find_readings(struct scan *scan, const struct source *source, struc
     return search.count;
 }
 
+bool zip_reading_before(const struct source *source, uint64_t stop, struct zip_reading *reading)
+{
+    unsigned char end[END_SIZE];
+    struct zip_reading readings[ZIP_READINGS];
+    struct source_slice slice = {source, 0};
+    struct source front = source_from_slice(&slice, stop);
+    struct search search = {&front, readings, 0};
+    if (stop < END_SIZE || source_read(&front, end, sizeof end, stop - END_SIZE) != (ssize_t)sizeof end ||
+        memcmp(end, end_magic, 4) != 0 || load_le16(end + 20) != 0)
+        return false;
+    readings_from_end(&search, end, stop - END_SIZE);
+    if (search.count > 0)
+        *reading = readings[0]; /* those of zipfile come first */
+    return search.count > 0;
+}
+
 static ssize_t spool_pread(void *context, void *buffer, size_t length, uint64_t offset)
 {
     const struct zip_spool *spool = context;

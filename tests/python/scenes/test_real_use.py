@@ -41,6 +41,48 @@ def test_torch_processes(scene):
     scene.benign(script)
 
 
+def test_distributed_checkpoints(scene):
+    """Objects and tensors of a rank lie in one file, an archive each; and state of a model sharded by FSDP."""
+    script = scene.write("checkpoints.py", """
+        import warnings
+        import torch
+        import torch.distributed as dist
+        import torch.distributed.checkpoint as dcp
+        from torch.distributed.checkpoint.format_utils import dcp_to_torch_save
+        from torch.distributed.checkpoint.state_dict import get_state_dict
+        from torch.distributed.device_mesh import init_device_mesh
+        from torch.distributed.fsdp import fully_shard
+
+        warnings.simplefilter("ignore")
+
+        class Progress:
+            def __init__(self, step):
+                self.step = step
+
+        if __name__ == "__main__":
+            dist.init_process_group("gloo", store=dist.HashStore(), rank=0, world_size=1)
+            model = torch.nn.Sequential(torch.nn.Linear(4, 4), torch.nn.Linear(4, 4), torch.nn.Linear(4, 3))
+            fully_shard(model, mesh=init_device_mesh("cpu", (1,)))
+            optimizer = torch.optim.AdamW(model.parameters())
+            model(torch.ones(2, 4)).sum().backward()
+            optimizer.step()
+            weights, moments = get_state_dict(model, optimizer)
+            dcp.save({"model": weights, "optimizer": moments, "progress": Progress(3)}, checkpoint_id="checkpoint")
+            state = {"model": weights, "optimizer": moments, "progress": None}
+            dcp.load(state, checkpoint_id="checkpoint")
+            torch.save(weights, "sharded.pt")
+            sharded = torch.load("sharded.pt", weights_only=False)
+            print(state["progress"].step, type(sharded["0.weight"]).__name__, flush=True)
+            dist.destroy_process_group()
+            dcp_to_torch_save("checkpoint", "whole.pt")
+            print(sorted(torch.load("whole.pt", weights_only=False)))
+    """)
+    without, _ = scene.benign(script)
+    assert without.stdout == "3 DTensor\n['model', 'optimizer', 'progress']\n"
+    scan = scene.guard("scan", "checkpoint", "sharded.pt")
+    assert scan.returncode == 0 and "__main__.Progress" in scan.stdout and scan.stdout.count("warn:") == 1, str(scan)
+
+
 def test_torchrun(scene):
     scene.write("worker.py", """
         import torch
