@@ -19,6 +19,49 @@
 /* The interpreter has our hook. It forgets it when it ends. */
 static bool installed;
 
+/* The interpreter's note of our hook. It is made before the interpreter chooses its allocator, and given back to the one
+ * that was chosen: that of `-X dev` ends the process over memory that is not its own. So the first one gets it. */
+static struct {
+    void *block;
+    struct python_allocator first, chosen;
+} note;
+
+static void *note_allocate(void *context, size_t size)
+{
+    return note.block = note.first.allocate(context, size);
+}
+
+static void note_release(void *context, void *block)
+{
+    if (block != note.block) {
+        note.chosen.release(context, block);
+        return;
+    }
+    python_api()->PyMem_SetAllocator(PYTHON_MEMORY_RAW, &note.chosen);
+    note.first.release(note.first.context, block);
+}
+
+static void note_make(const struct python *python, python_audit_hook hook)
+{
+    python->PyMem_GetAllocator(PYTHON_MEMORY_RAW, &note.first);
+    struct python_allocator noting = note.first;
+    noting.allocate = note_allocate;
+    python->PyMem_SetAllocator(PYTHON_MEMORY_RAW, &noting);
+    python->PySys_AddAuditHook(hook, NULL);
+    python->PyMem_SetAllocator(PYTHON_MEMORY_RAW, &note.first);
+}
+
+/* The interpreter is about to give it back, once it has told all hooks. */
+static void note_ends(const struct python *python)
+{
+    python->PyMem_GetAllocator(PYTHON_MEMORY_RAW, &note.chosen);
+    struct python_allocator once = note.chosen;
+    if (note.block == NULL || note.chosen.release == note.first.release)
+        return;
+    once.release = note_release;
+    python->PyMem_SetAllocator(PYTHON_MEMORY_RAW, &once);
+}
+
 /* Set once the layout of frames was compared, so that other events pay one load. */
 static bool frames_checked;
 
@@ -63,6 +106,7 @@ static int on_event(const char *event, struct py_object *arguments, void *data)
         frames_forget();
         unpickler_forget();
         marked_code_forget();
+        note_ends(python_api());
         __atomic_store_n(&frames_checked, false, __ATOMIC_RELAXED);
         __atomic_store_n(&installed, false, __ATOMIC_RELEASE);
         return 0;
@@ -94,7 +138,7 @@ void audit_install(void)
     if (python == NULL || __atomic_exchange_n(&installed, true, __ATOMIC_ACQ_REL))
         return;
     native_prepare();
-    python->PySys_AddAuditHook(on_event, NULL);
+    note_make(python, on_event);
     struct guard_section section = guard_enter();
     switches_apply();
     guard_leave(section);

@@ -16,10 +16,22 @@ struct py_object;
 
 typedef int (*python_audit_hook)(const char *event, struct py_object *arguments, void *data);
 
+/* PyMemAllocatorEx: what the interpreter allocates by, in each of its domains. */
+struct python_allocator {
+    void *context;
+    void *(*allocate)(void *context, size_t size);
+    void *(*allocate_zeroed)(void *context, size_t count, size_t size);
+    void *(*reallocate)(void *context, void *block, size_t size);
+    void (*release)(void *context, void *block);
+};
+#define PYTHON_MEMORY_RAW 0
+
 /* X(result, name, (parameters)): looked up by name; a missing one leaves the bridge off. All are in the stable ABI or
  * documented, and present in 3.8 to 3.14. Py_ssize_t is ptrdiff_t. */
 #define PYTHON_FUNCTIONS(X) \
     X(int, PySys_AddAuditHook, (python_audit_hook hook, void *data)) \
+    X(void, PyMem_GetAllocator, (int domain, struct python_allocator *allocator)) \
+    X(void, PyMem_SetAllocator, (int domain, struct python_allocator *allocator)) \
     X(const char *, Py_GetVersion, (void)) \
     X(int, Py_IsInitialized, (void)) \
     X(void *, PyGILState_GetThisThreadState, (void)) \
