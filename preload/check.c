@@ -196,13 +196,30 @@ static bool drift_of_edge(const struct check *check)
     return check->new_edge.rule || check->drift.target[0];
 }
 
+/* Blocks of what is no model that are remembered: an archive of some thousand modules. */
+#define PLAIN_BLOCKS_MAX 4096u
+
+/* Archives that are no models are opened as often as Python imports from them. */
+static void remember_plain(struct check *check, bool enforce, struct seal *seal)
+{
+    struct verdict_identity identity = verdict_identity(&check->status);
+    check->verdict = (struct verdict){.decision = DECISION_ALLOW, .plain = true};
+    if (check->judged.scan.status == SCAN_NOT_MODEL && seal->used <= PLAIN_BLOCKS_MAX &&
+        verdict_may_keep(check->fd, &check->status, enforce))
+        (void)verdict_keep(&identity, &check->verdict, true, seal);
+    seal_free(seal);
+}
+
 static bool judge_afresh(struct check *check, bool in_root)
 {
     struct seal seal = {0};
     bool enforce = check->mode == MODE_ENFORCE;
     enum scanned scanned = scan_file(check, in_root, enforce ? &seal : NULL);
     if (scanned == SCANNED_NO_MODEL) {
-        seal_free(&seal);
+        if (in_root)
+            seal_free(&seal); /* by another name it is no config */
+        else
+            remember_plain(check, enforce, &seal);
         return judge_content(check);
     }
     if (scanned == SCANNED_CHANGING)
@@ -217,7 +234,8 @@ static bool judge_afresh(struct check *check, bool in_root)
         graph_forget(check->path);
     strcpy(check->verdict.sha256, check->content);
     struct verdict_identity identity = verdict_identity(&check->status);
-    bool keep = scanned == SCANNED && verdict_may_keep(check->fd, &check->status);
+    bool sealed = enforce && check->verdict.decision != DECISION_DENY;
+    bool keep = scanned == SCANNED && verdict_may_keep(check->fd, &check->status, sealed);
     if (scanned == SCANNED)
         check_drift(check, true, true, enforce ? &seal : NULL);
     keep = keep && !drift_of_edge(check); /* its findings tell the next time as well */
@@ -284,8 +302,10 @@ static bool judge_candidate(struct check *check, unsigned bid)
         verdict_drop(slot);
         slot = -1;
     }
-    if (slot < 0)
+    if (slot < 0 || (check->verdict.plain && in_root))
         return judge_afresh(check, in_root);
+    if (check->verdict.plain)
+        return judge_content(check);
     check_drift(check, true, false, NULL);
     descriptor_set(check->fd, DESCRIPTOR_SEALED + (unsigned)slot);
     return check_conclude(check, false);

@@ -64,7 +64,7 @@ enum hash_answer file_hash(int fd, const struct stat *status, const struct seal 
 {
     struct verdict_identity identity = verdict_identity(status);
     struct known_hash known;
-    bool keep = verdict_may_keep(fd, status);
+    bool keep = verdict_may_keep(fd, status, false);
     if (keep && hash_cache_find(fd, &identity, &known) &&
         (!seal || memcmp(known.judged, seal->chain, sizeof known.judged) == 0)) {
         digest_write(known.sha256, hex);

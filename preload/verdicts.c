@@ -41,7 +41,7 @@ struct verdict_identity verdict_identity(const struct stat *status)
                                      .changed_ns = nanoseconds(&status->st_ctim)};
 }
 
-bool verdict_may_keep(int fd, const struct stat *status)
+bool verdict_may_keep(int fd, const struct stat *status, bool sealed)
 {
     struct statfs mount;
     if (raw_syscall6(SYS_fstatfs, fd, (long)&mount, 0, 0, 0, 0) < 0)
@@ -58,6 +58,8 @@ bool verdict_may_keep(int fd, const struct stat *status)
     default:
         break;
     }
+    if (sealed)
+        return true;
     struct timespec now;
     clock_gettime(CLOCK_REALTIME, &now);
     int64_t age = nanoseconds(&now) - nanoseconds(&status->st_ctim);

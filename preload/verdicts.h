@@ -26,6 +26,7 @@ struct verdict {
     const char *rule, *severity, *why; /* NULL when there was no finding */
     const char *format;                /* static, or NULL */
     bool attack;
+    bool plain;                        /* no model, whatever its first bytes promised */
     char name[256];                    /* effect.name */
     char arguments[256];
     char clause[384];                  /* policy_describe */
@@ -36,8 +37,9 @@ struct verdict {
 struct verdict_identity verdict_identity(const struct stat *status);
 
 /* May a verdict on this file be remembered at all? Not when it lies on a network or FUSE mount, whose times and
- * contents belong to somebody else, or changed within the last two seconds, in which timestamps cannot tell. */
-bool verdict_may_keep(int fd, const struct stat *status);
+ * contents belong to somebody else, nor, unless it is `sealed`, when it changed within the last two seconds, in which
+ * timestamps cannot tell. */
+bool verdict_may_keep(int fd, const struct stat *status, bool sealed);
 
 /* Copies what is remembered of `identity`. Returns its slot, or -1. Lock-free. */
 int verdict_find(const struct verdict_identity *identity, struct verdict *verdict);

@@ -290,3 +290,51 @@ def test_nothing_to_say(old_scene):
     _, enforce = old_scene.benign(script)
     assert {record["event"] for record in enforce.records} <= {"start"}, str(enforce)
 
+
+
+DEVELOPER = """
+    import pickle, sys
+
+    class Thing:
+        pass
+
+    with open("thing.pkl", "wb") as file:
+        pickle.dump(Thing(), file)
+    with open("thing.pkl", "rb") as file:
+        print(type(pickle.load(file)).__name__)
+    try:
+        with open("poisoned.pkl", "rb") as file:
+            pickle.load(file)
+    except PermissionError:
+        print("refused")
+"""
+
+
+@pytest.mark.parametrize("switches", ["dev", "tracemalloc"])
+def test_developer_modes(old_scene, switches):
+    """Other allocators than the one that was there when the guard put its hook in: the interpreter ends as it should."""
+    old_scene.path("poisoned.pkl").write_bytes(payload_bytes(old_scene.marker()))
+    run = old_scene.run([old_scene.python, "-X", switches, old_scene.write("developer.py", DEVELOPER)], mode="enforce")
+    assert (run.returncode, run.stdout) == (0, "Thing\nrefused\n"), str(run)
+    assert "OUCH" not in run.stderr and len(run.guard_lines) == 1, str(run)
+
+
+def test_imports_from_an_archive(old_scene):
+    """An archive is opened for every module that is imported from it, and judged once: also within the seconds in which
+    its times tell nothing."""
+    with zipfile.ZipFile(old_scene.path("library.zip"), "w", zipfile.ZIP_DEFLATED) as archive:
+        for number in range(200):
+            archive.writestr(f"part{number}.py", f"value = {number}\n" + "# text\n" * 500)
+    script = old_scene.write("imports.py", """
+        import importlib, sys, time
+        sys.path.insert(0, "library.zip")
+        open("library.zip", "r+b").close()
+        parts = [importlib.import_module("part%d" % number) for number in range(200)]
+        with open("/proc/self/io") as file:
+            calls = dict(line.split(": ") for line in file)["syscr"]
+        print(sum(part.value for part in parts))
+        print(int(calls), file=sys.stderr)
+    """)
+    without, enforce = old_scene.benign(script)
+    assert without.stdout == "19900\n"
+    assert int(enforce.stderr) < int(without.stderr) + 200 * 120, f"judged at each import: {without}{enforce}"
