@@ -140,10 +140,10 @@ char **environment_child(char *const envp[], void *scratch)
             child[used++] = envp[i];
     if (insert) {
         child[used++] = text;
-        text = append(append(text, "LD_PRELOAD="), environment.library);
+        text = append(text, "LD_PRELOAD=");
         if (preload && *preload)
-            text = append(append(text, ":"), preload);
-        text++;
+            text = append(append(text, preload), ":"); /* the sanitizers' libraries insist on being the first */
+        text = append(text, environment.library) + 1;
     }
     for (size_t i = 0; i < KEPT; i++)
         if (add_needed(envp, &kept[i])) {
@@ -191,10 +191,10 @@ const char *environment_shell(const char *command, char *scratch)
     char *text = scratch;
     const char *preload = find(environ, "LD_PRELOAD");
     if (!preloads_us(preload)) {
-        text = append_quoted(append(text, "export LD_PRELOAD="), environment.library);
+        text = append(text, "export LD_PRELOAD=");
         if (preload && *preload)
-            text = append_quoted(append(text, ":"), preload);
-        text = append(text, "\n");
+            text = append(append_quoted(text, preload), ":");
+        text = append(append_quoted(text, environment.library), "\n");
     }
     for (size_t i = 0; i < KEPT; i++)
         if (add_needed(environ, &kept[i]))

@@ -189,21 +189,21 @@ static char *find_library(void)
     return NULL;
 }
 
-/* LD_PRELOAD for the program: the guard first, then what the user had there, each once. */
+/* LD_PRELOAD for the program: what the user had there, then the guard, once. The sanitizers' libraries insist on being the
+ * first. */
 static char *preload_value(const char *library)
 {
     const char *old = getenv("LD_PRELOAD");
     char *value = command_memory(strlen(library) + (old ? strlen(old) : 0) + 2);
 
-    strcpy(value, library);
     for (const char *at = old ? old : ""; *at != '\0';) {
         size_t length = strcspn(at, " :");
         if (length > 0 && !(length == strlen(library) && memcmp(at, library, length) == 0))
-            strncat(strcat(value, ":"), at, length);
+            strcat(strncat(value, at, length), ":");
         at += length;
         at += *at != '\0';
     }
-    return value;
+    return strcat(value, library);
 }
 
 /* A path has to mean the same after the program changed its folder. */

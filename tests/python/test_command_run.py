@@ -63,10 +63,9 @@ def test_environment(tmp_path):
 
 def test_other_preloads_stay(tmp_path):
     other = compile_c(tmp_path / "other.so", "-shared", "-fPIC", source="int other;")
-    for old, new in (other, f"{LIBRARY.resolve()}:{other}"), (f"{other} {LIBRARY.resolve()}",
-                                                              f"{LIBRARY.resolve()}:{other}"):
+    for old in other, f"{other} {LIBRARY.resolve()}", f"{LIBRARY.resolve()}:{other}":
         run = guard("run", "--", sys.executable, "-c", SHOW.format("LD_PRELOAD"), env={"LD_PRELOAD": old})
-        assert run.stdout.strip() == new, run.stderr
+        assert run.stdout.strip() == f"{other}:{LIBRARY.resolve()}", run.stderr
 
 
 def test_options_of_the_command_are_its_own():

@@ -4,11 +4,13 @@ import pathlib
 import pickle
 import re
 import subprocess
+import sys
 
 import pytest
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 LIBRARY = ROOT / "build" / "libguard.so"
+GUARD = ROOT / "build" / "guard"
 ROWS = re.findall(r"^(?:HOOK|MAYBE)\((\w+), [^,]+, (\w+), ", (ROOT / "preload" / "hooks.def").read_text(), re.M)
 # open_by_handle_at needs CAP_DAC_READ_SEARCH and a handle; openat2 is in no released libc that this runs on.
 UNCALLED = {"open_by_handle_at", "openat2"}
@@ -107,7 +109,22 @@ def test_other_preloads_are_kept(folder):
     early = folder / "libearly.so"
     run = subprocess.run(["/usr/bin/env", f"LD_PRELOAD={early}", "/usr/bin/env"], capture_output=True, text=True,
                          env={"LD_PRELOAD": str(LIBRARY)})
-    assert f"LD_PRELOAD={LIBRARY}:{early}" in run.stdout
+    assert f"LD_PRELOAD={early}:{LIBRARY}\n" in run.stdout
+    shell = subprocess.run(["/usr/bin/env", f"LD_PRELOAD={early}", sys.executable, "-c", "import os; os.system('env')"],
+                           capture_output=True, text=True, env={"LD_PRELOAD": str(LIBRARY)})
+    assert f"LD_PRELOAD={early}:{LIBRARY}\n" in shell.stdout
+
+
+def test_sanitizers_come_first(folder):
+    """Their library ends a program in which it is not: it keeps its place before the guard, in programs and in shells."""
+    words = ["gcc", "-x", "c", "-", "-fsanitize=address", "-o", folder / "sanitized"]
+    subprocess.run(words, input="int main(void) { return 0; }", text=True, check=True)
+    asan = subprocess.run(["gcc", "-print-file-name=libasan.so"], capture_output=True, text=True, check=True).stdout.strip()
+    for start in ([GUARD, "run", "--"], ["/usr/bin/env", f"LD_PRELOAD={asan}"], ["sh", "-c", f'LD_PRELOAD={asan} "$0"']):
+        before = {"LD_PRELOAD": asan} if start[0] == GUARD else {"LD_PRELOAD": str(LIBRARY)}
+        run = subprocess.run([*start, folder / "sanitized"], capture_output=True, text=True,
+                             env={"PATH": "/usr/bin:/bin", "ASAN_OPTIONS": "detect_leaks=0", **before})
+        assert (run.returncode, run.stderr) == (0, ""), (start, run)
 
 
 @pytest.mark.parametrize("name, value", [("GUARD_MODE", "enforced"), ("GUARD_QUIET", "yes"), ("GUARD_LOCK", "/no/lock"),
