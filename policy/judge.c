@@ -206,20 +206,21 @@ static struct answer ask_names(struct question *question, const char *name, cons
     return worse(answer, ask(question));
 }
 
-/* "@listed" in a "holds" list: names that a rule lets appear, by name. */
-static bool is_listed(const struct question *question, const char *name)
+/* "@listed" in a "holds" list: names that a rule lets appear, by name; "@inert": by a rule that calls them so. */
+static bool is_listed(const struct question *question, const char *name, bool inert)
 {
     struct question appearance = *question;
     appearance.kind = EFFECT_IMPORT;
     struct answer answer = ask_names(&appearance, name, NULL);
-    return answer.decision == DECISION_ALLOW && !answer.rule->unlisted;
+    return answer.decision == DECISION_ALLOW && !answer.rule->unlisted && (answer.rule->inert || !inert);
 }
 
 static bool may_stand(const struct question *question, const cJSON *list, const char *name)
 {
     for (const cJSON *item = list_first(list); item != NULL; item = list_next(list, item)) {
-        if (strcmp(item->valuestring, "@listed") == 0 ? is_listed(question, name)
-                                                      : policy_glob(item->valuestring, name, '.'))
+        const char *wanted = item->valuestring;
+        bool inert = strcmp(wanted, "@inert") == 0;
+        if (inert || strcmp(wanted, "@listed") == 0 ? is_listed(question, name, inert) : policy_glob(wanted, name, '.'))
             return true;
     }
     return false;
@@ -249,7 +250,7 @@ static bool ask_holder(const struct question *question, struct answer *answer)
         holder.kind = ways[way];
         holder.assume_arguments = true;
         struct answer found = ask_names(&holder, effect->via, NULL);
-        if (found.decision == DECISION_ALLOW && holds(question, found.rule)) {
+        if (found.decision != DECISION_DENY && holds(question, found.rule)) {
             *answer = found;
             answer->arguments_mattered = true;
             return true;

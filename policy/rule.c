@@ -142,6 +142,10 @@ static bool take_unlisted(const struct compiler *compiler, const cJSON *node, st
 {
     return take_flag(compiler, node, &rule->unlisted);
 }
+static bool take_inert(const struct compiler *compiler, const cJSON *node, struct rule *rule)
+{
+    return take_flag(compiler, node, &rule->inert);
+}
 
 static bool take_path(const struct compiler *compiler, const cJSON *node, struct rule *rule)
 {
@@ -336,6 +340,7 @@ static const struct {
     {"revision", take_revision}, {"sha256", take_sha256}, {"process", take_process},   {"expires", take_expires},
     {"then", take_then},       {"otherwise", take_otherwise}, {"severity", take_severity}, {"why", take_why},
     {"attack", take_attack},   {"edge", take_edge},       {"unlisted", take_unlisted},
+    {"inert", take_inert},
 };
 #define KEYS (sizeof keys / sizeof keys[0])
 

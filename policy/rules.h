@@ -21,7 +21,7 @@ struct rule {
     enum decision then;
     enum decision otherwise; /* for names that match when the callable effect is not among `effects` */
     bool has_otherwise;
-    bool attack, edge, unlisted;
+    bool attack, edge, unlisted, inert;
     enum tier tier;
 };
 

@@ -259,7 +259,10 @@ static void test_holders(const struct policy *policy)
         {"copy_reg._reconstructor", "builtins.object", 1, DECISION_ALLOW},
         {"copy_reg._reconstructor", "mypkg.Thing", 1, DECISION_DENY},
         {"builtins.getattr", "mypkg.Thing", 0, DECISION_ALLOW},
-        {"mypkg.f", "numpy.log1p", 0, DECISION_DENY},
+        {"mypkg.Thing", "numpy.log1p", 0, DECISION_WARN}, /* as its creation is */
+        {"mypkg.Thing", "os.system", 0, DECISION_DENY},
+        {"mypkg.Thing", "torch.storage._load_from_bytes", 0, DECISION_DENY},
+        {"mypkg.Thing", "torch.float32", 0, DECISION_ALLOW},
         {"torch._tensor._rebuild_from_type_v2", "torch._utils._rebuild_tensor_v2", 0, DECISION_ALLOW},
         {"torch._tensor._rebuild_from_type_v2", "numpy.log1p", 0, DECISION_DENY},
     };
@@ -270,6 +273,12 @@ static void test_holders(const struct policy *policy)
         unit_ok(judged.decision == rows[i].decision, "%s at argument %u of %s: %s", rows[i].name, rows[i].position,
                 rows[i].via, decision_name(rows[i].decision));
     }
+    struct effect handed = {.kind = EFFECT_CALL, .name = "numpy.log1p", .via = "mypkg.f"};
+    unit_ok(at_load(policy, handed) == DECISION_ALLOW, "what only computes, in the hands of what is settled live");
+    handed.name = "torch.storage._load_from_bytes";
+    unit_ok(at_load(policy, handed) == DECISION_DENY, "what unpickles, in the hands of what is settled live");
+    handed.name = "numpy.log1p", handed.via = "functools.lru_cache";
+    unit_ok(at_load(policy, handed) == DECISION_DENY, "in the hands of what is denied");
 }
 
 static bool give_hash(void *context, char hex[65])

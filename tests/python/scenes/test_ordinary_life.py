@@ -28,6 +28,9 @@ def test_own_classes_with_torch_loaded(scene):
 
 
 CLASSES_OF_LIBRARIES = """
+import math
+from typing import NamedTuple
+
 import numpy as np
 import torch
 from sklearn.base import BaseEstimator, TransformerMixin
@@ -59,6 +62,16 @@ class Net(nn.Module):
 
 def scale(x):
     return x * 2
+
+
+class Step(NamedTuple):
+    name: str
+    function: object
+    dtype: torch.dtype = torch.float32
+
+
+class Failed(Exception):
+    pass
 """
 
 USE_CLASSES = """
@@ -84,6 +97,12 @@ def main():
         print(protocol, joblib.load(f"pipeline-{protocol}.joblib").transform(np.ones((1, 2))).shape)
         with open(f"net-{protocol}.pkl", "rb") as file:
             print(protocol, type(pickle.load(file)).__name__, flush=True)
+        steps = [Step("mean", np.mean), Step("relu", nn.functional.relu), Step("root", math.sqrt), Failed(len, torch.bfloat16)]
+        if sys.argv[1] == "dump":
+            with open(f"steps-{protocol}.pkl", "wb") as file:
+                pickle.dump(steps, file, protocol)
+        with open(f"steps-{protocol}.pkl", "rb") as file:
+            print(protocol, pickle.load(file)[0].function([1, 2, 3]))
 
 
 if __name__ == "__main__":
@@ -100,7 +119,8 @@ def test_own_modules_and_transformers(scene, where):
         scene.write("mypkg/__init__.py", "")
         scene.write("mypkg/parts.py", CLASSES_OF_LIBRARIES)
         script = scene.path("main.py")
-        script.write_text("import numpy as np\nimport torch\nfrom mypkg.parts import Net, Scaler, scale\n"
+        script.write_text("import math\nimport numpy as np\nimport torch\nfrom torch import nn\n"
+                          "from mypkg.parts import Failed, Net, Scaler, Step, scale\n"
                           + USE_CLASSES)
     for what in ("dump", "load"):
         scene.benign(script, what)
