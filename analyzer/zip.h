@@ -48,12 +48,12 @@ unsigned zip_find_readings(struct scan *scan, const struct source *source, struc
  * that reaches to the end, because something else may hold a zip near its end. */
 bool zip_has_end(struct scan *scan, const struct source *source, bool fits);
 
-/* How readers that make up for bytes in front read the archive whose end record, without a comment, ends at `stop`. False:
- * none ends there. */
+/* How readers that make up for bytes in front read the archive whose end record, without a comment, ends at `stop`.
+ * False: none ends there. */
 bool zip_reading_before(const struct source *source, uint64_t stop, struct zip_reading *reading);
 
-/* Does `source` hold nothing but archives in a row, as torch.distributed.checkpoint writes them? Then each is one for itself,
- * and zip_chain_next tells from where on the one before `stop` lies, from source->size down to 0. */
+/* Does `source` hold nothing but archives in a row, as torch.distributed.checkpoint writes them? Then each is one for
+ * itself, and zip_chain_next tells from where on the one before `stop` lies, from source->size down to 0. */
 bool zip_chain_is(const struct source *source);
 uint64_t zip_chain_next(const struct source *source, uint64_t stop);
 

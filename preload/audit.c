@@ -19,8 +19,8 @@
 /* The interpreter has our hook. It forgets it when it ends. */
 static bool installed;
 
-/* The interpreter's note of our hook. It is made before the interpreter chooses its allocator, and given back to the one
- * that was chosen: that of `-X dev` ends the process over memory that is not its own. So the first one gets it. */
+/* The interpreter's note of our hook. It is made before the interpreter chooses its allocator, and given back to the
+ * one that was chosen: that of `-X dev` ends the process over memory that is not its own. So the first one gets it. */
 static struct {
     void *block;
     struct python_allocator first, chosen;

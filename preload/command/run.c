@@ -189,8 +189,8 @@ static char *find_library(void)
     return NULL;
 }
 
-/* LD_PRELOAD for the program: what the user had there, then the guard, once. The sanitizers' libraries insist on being the
- * first. */
+/* LD_PRELOAD for the program: what the user had there, then the guard, once. The sanitizers' libraries insist on being
+ * the first. */
 static char *preload_value(const char *library)
 {
     const char *old = getenv("LD_PRELOAD");

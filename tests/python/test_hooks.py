@@ -116,11 +116,12 @@ def test_other_preloads_are_kept(folder):
 
 
 def test_sanitizers_come_first(folder):
-    """Their library ends a program in which it is not: it keeps its place before the guard, in programs and in shells."""
+    """Their library ends a program in which it is not the first: it keeps its place before the guard."""
     words = ["gcc", "-x", "c", "-", "-fsanitize=address", "-o", folder / "sanitized"]
     subprocess.run(words, input="int main(void) { return 0; }", text=True, check=True)
-    asan = subprocess.run(["gcc", "-print-file-name=libasan.so"], capture_output=True, text=True, check=True).stdout.strip()
-    for start in ([GUARD, "run", "--"], ["/usr/bin/env", f"LD_PRELOAD={asan}"], ["sh", "-c", f'LD_PRELOAD={asan} "$0"']):
+    asan = subprocess.check_output(["gcc", "-print-file-name=libasan.so"], text=True).strip()
+    for start in ([GUARD, "run", "--"], ["/usr/bin/env", f"LD_PRELOAD={asan}"],
+                  ["sh", "-c", f'LD_PRELOAD={asan} "$0"']):
         before = {"LD_PRELOAD": asan} if start[0] == GUARD else {"LD_PRELOAD": str(LIBRARY)}
         run = subprocess.run([*start, folder / "sanitized"], capture_output=True, text=True,
                              env={"PATH": "/usr/bin:/bin", "ASAN_OPTIONS": "detect_leaks=0", **before})

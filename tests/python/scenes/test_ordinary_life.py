@@ -97,7 +97,8 @@ def main():
         print(protocol, joblib.load(f"pipeline-{protocol}.joblib").transform(np.ones((1, 2))).shape)
         with open(f"net-{protocol}.pkl", "rb") as file:
             print(protocol, type(pickle.load(file)).__name__, flush=True)
-        steps = [Step("mean", np.mean), Step("relu", nn.functional.relu), Step("root", math.sqrt), Failed(len, torch.bfloat16)]
+        steps = [Step("mean", np.mean), Step("relu", nn.functional.relu), Step("root", math.sqrt),
+                 Failed(len, torch.bfloat16)]
         if sys.argv[1] == "dump":
             with open(f"steps-{protocol}.pkl", "wb") as file:
                 pickle.dump(steps, file, protocol)

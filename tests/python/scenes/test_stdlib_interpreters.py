@@ -312,7 +312,7 @@ DEVELOPER = """
 
 @pytest.mark.parametrize("switches", ["dev", "tracemalloc"])
 def test_developer_modes(old_scene, switches):
-    """Other allocators than the one that was there when the guard put its hook in: the interpreter ends as it should."""
+    """Other allocators than the one that was there when the guard put its hook in: interpreters end as they should."""
     old_scene.path("poisoned.pkl").write_bytes(payload_bytes(old_scene.marker()))
     run = old_scene.run([old_scene.python, "-X", switches, old_scene.write("developer.py", DEVELOPER)], mode="enforce")
     assert (run.returncode, run.stdout) == (0, "Thing\nrefused\n"), str(run)
