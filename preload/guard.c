@@ -39,14 +39,13 @@ static struct loaded *loaded;
 
 struct guard_section guard_enter(void)
 {
-    guard_thread.depth++;
-    return (struct guard_section){errno};
+    return (struct guard_section){errno, guard_thread.depth++};
 }
 
 void guard_leave(struct guard_section section)
 {
     errno = section.saved_errno;
-    guard_thread.depth--;
+    guard_thread.depth = section.depth;
 }
 
 bool guard_borrowed_memory(void)

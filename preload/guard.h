@@ -15,7 +15,10 @@ static inline bool guard_ready(void) { return __atomic_load_n(&guard_state_word,
 static inline bool guard_may_judge(void) { return guard_ready() && guard_thread.depth == 0; }
 
 /* Brackets guard's own work: keeps errno and marks the thread so that hooks reached from inside pass through. */
-struct guard_section { int saved_errno; };
+struct guard_section {
+    int saved_errno;
+    int32_t depth; /* outside it; not counted down, because a jump may have ended what lay within (hook_jump.c) */
+};
 struct guard_section guard_enter(void);
 void guard_leave(struct guard_section section);
 

@@ -21,6 +21,7 @@
 /* Process and thread id of the walker, 0 when nobody walks. A copy that fork made of another thread's lock names
  * another process, and is taken over. */
 static uint64_t walker;
+#define WALKER_GONE 1u /* no process: the holder jumped away */
 
 /* What the walk under way found out; the holder of the lock alone uses it. */
 static uintptr_t readable_low, readable_high; /* pages proved readable */
@@ -56,6 +57,13 @@ static bool walker_enter(bool *inherited)
 static void walker_leave(void)
 {
     __atomic_store_n(&walker, 0, __ATOMIC_RELEASE);
+}
+
+/* As after a fork, what the walk was writing is not believed. */
+void native_leave(void)
+{
+    uint64_t self = (uint64_t)(uint32_t)raw_getpid() << 32 | (uint32_t)raw_gettid();
+    __atomic_compare_exchange_n(&walker, &self, WALKER_GONE, false, __ATOMIC_ACQ_REL, __ATOMIC_RELAXED);
 }
 
 void native_abort(void)

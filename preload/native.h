@@ -32,6 +32,9 @@ bool native_visit(native_visitor visit, void *context, unsigned max, bool detail
 /* The same into an array. Returns how many. */
 unsigned native_walk(struct native_frame *frames, unsigned max, bool details);
 
+/* This thread jumped away, perhaps out of a walk: lets others in again. Async-signal-safe. */
+void native_leave(void);
+
 /* Where the function that holds `address` starts and ends by its unwind information; both 0 when there is none. */
 void native_function(uintptr_t address, uintptr_t *start, uintptr_t *end);
 

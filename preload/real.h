@@ -9,6 +9,7 @@
 #include <dirent.h>
 #include <fcntl.h>
 #include <pthread.h>
+#include <setjmp.h>
 #include <spawn.h>
 #include <stdbool.h>
 #include <stdio.h>

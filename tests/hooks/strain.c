@@ -10,12 +10,15 @@
 #include <fcntl.h>
 #include <limits.h>
 #include <pthread.h>
+#include <setjmp.h>
+#include <signal.h>
 #include <spawn.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/socket.h>
+#include <sys/time.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -125,6 +128,27 @@ static void small_spawn(void)
     run_in_small_thread(spawn_in_small_thread);
 }
 
+static sigjmp_buf before;
+
+static void jump(int number)
+{
+    (void)number;
+    siglongjmp(before, 1);
+}
+
+/* A time-out around opens, as open() is async-signal-safe: it strikes while OTHER is being judged. */
+static void after_jump(void)
+{
+    struct itimerval soon = {.it_value = {.tv_usec = 30000}};
+    signal(SIGALRM, jump);
+    if (sigsetjmp(before, 1) == 0) {
+        setitimer(ITIMER_REAL, &soon, NULL);
+        for (;;)
+            close(open(other, O_RDONLY));
+    }
+    say(open(file, O_RDONLY));
+}
+
 static void no_message(void)
 {
     say(sendmsg(socket(AF_UNIX, SOCK_DGRAM, 0), NULL, 0));
@@ -140,6 +164,7 @@ int main(int count, char **words)
         {"after-closedir", after_closedir},
         {"small-stack", small_stack},
         {"small-spawn", small_spawn},
+        {"after-jump", after_jump},
         {"no-message", no_message},
     };
     if (count != 4)

@@ -155,8 +155,8 @@ def test_programs_without_a_runtime_are_let_be(folder, tmp_path):
     assert (tmp_path / "copy").read_bytes() == (folder / "poisoned.pkl").read_bytes()
 
 
-def strain(folder, case, file, preload=LIBRARY, **environment):
-    run = subprocess.run([folder / "strain", case, folder / file, folder / "text"], capture_output=True, text=True,
+def strain(folder, case, file, other="text", preload=LIBRARY, **environment):
+    run = subprocess.run([folder / "strain", case, folder / file, folder / other], capture_output=True, text=True,
                          timeout=60, cwd=folder, env={**({"LD_PRELOAD": str(preload)} if preload else {}), **environment})
     assert run.returncode == 0, f"{run.returncode} {run.stdout}{run.stderr}"
     return run.stdout.strip()
@@ -169,6 +169,13 @@ def test_judged_all_the_same(folder, case):
     assert strain(folder, case, "poisoned.pkl") == "denied"
     for file in ("clean.pkl", "text"):
         assert strain(folder, case, file) == "bytes"
+
+
+def test_jump_out_of_a_judgement(folder):
+    (folder / "long.pkl").write_bytes(pickle.dumps([str(number) for number in range(1_000_000)], 2))
+    assert strain(folder, "after-jump", "poisoned.pkl", "long.pkl", preload=None) == "bytes"
+    assert strain(folder, "after-jump", "poisoned.pkl", "long.pkl") == "denied"
+    assert strain(folder, "after-jump", "clean.pkl", "long.pkl") == "bytes"
 
 
 def test_environment_of_a_child_needs_no_stack(folder):
