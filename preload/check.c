@@ -3,6 +3,7 @@
 #include "check.h"
 
 #include "audit.h"
+#include "decimal.h"
 #include "descriptors.h"
 #include "environment.h"
 #include "file_hash.h"
@@ -16,6 +17,7 @@
 #include "unpickler.h"
 #include "who.h"
 
+#include <errno.h>
 #include <linux/magic.h>
 #include <stddef.h>
 #include <string.h>
@@ -165,7 +167,7 @@ static bool judge_content(struct check *check)
 {
     check->verdict = (struct verdict){.decision = DECISION_ALLOW};
     check_drift(check, false, false, NULL);
-    descriptor_set(check->fd, DESCRIPTOR_PLAIN);
+    descriptor_set(check->number, DESCRIPTOR_PLAIN);
     return check->drift.rule ? check_conclude(check, true) : check_conclude_plain(check);
 }
 
@@ -244,7 +246,7 @@ static bool judge_afresh(struct check *check, bool in_root)
     if (strlen(check->path) < VERDICT_PATH)
         strcpy(check->verdict.path, check->path);
     int slot = verdict_keep(&identity, &check->verdict, keep, &seal);
-    descriptor_set(check->fd, slot >= 0 ? DESCRIPTOR_SEALED + (unsigned)slot : DESCRIPTOR_UNKNOWN);
+    descriptor_set(check->number, slot >= 0 ? DESCRIPTOR_SEALED + (unsigned)slot : DESCRIPTOR_UNKNOWN);
     return check_conclude(check, true);
 }
 
@@ -263,7 +265,7 @@ static bool judge_candidate(struct check *check, unsigned bid)
     bool judged = bid & SCAN_BID_CONTENT || in_root;
     /* Programs open JSON all day: nothing is loaded for what is certain to be none of a model's. */
     if (!judged && !environment.lock[0] && !check_may_be_of_model(check->path)) {
-        descriptor_set(check->fd, DESCRIPTOR_PLAIN);
+        descriptor_set(check->number, DESCRIPTOR_PLAIN);
         return true;
     }
     check->mode = guard_mode();
@@ -271,12 +273,12 @@ static bool judge_candidate(struct check *check, unsigned bid)
         return true;
     check->policy = guard_policy();
     if (!judged && !(guard_lock() && drift_may_concern(check->path))) {
-        descriptor_set(check->fd, DESCRIPTOR_PLAIN);
+        descriptor_set(check->number, DESCRIPTOR_PLAIN);
         return check_conclude_plain(check);
     }
     guard_thread.last_open_cache = place_own_cache(check->real, &check->status);
     if (guard_thread.last_open_cache) {
-        descriptor_set(check->fd, DESCRIPTOR_PLAIN);
+        descriptor_set(check->number, DESCRIPTOR_PLAIN);
         return true;
     }
     identify(check);
@@ -307,7 +309,7 @@ static bool judge_candidate(struct check *check, unsigned bid)
     if (check->verdict.plain)
         return judge_content(check);
     check_drift(check, true, false, NULL);
-    descriptor_set(check->fd, DESCRIPTOR_SEALED + (unsigned)slot);
+    descriptor_set(check->number, DESCRIPTOR_SEALED + (unsigned)slot);
     return check_conclude(check, false);
 }
 
@@ -331,20 +333,29 @@ static bool is_kernel_file(int fd)
     }
 }
 
-static bool check_candidate(int fd, int dirfd, const char *path, const struct stat *status, unsigned bid)
+/* A regular file that was opened. */
+struct opened {
+    int number; /* the program's descriptor */
+    int fd;     /* by which the same file is read */
+    int dirfd;
+    const char *path;
+};
+
+static bool check_candidate(const struct opened *file, const struct stat *status, unsigned bid)
 {
     bool may = true;
     struct guard_section section = guard_enter();
-    if (runtime_present() && !guard_borrowed_memory() && !is_kernel_file(fd)) {
+    if (runtime_present() && !guard_borrowed_memory() && !is_kernel_file(file->fd)) {
         struct check *check = scratch_take_partly(sizeof *check, offsetof(struct check, judged.findings));
         if (check) {
-            check->fd = fd;
+            check->number = file->number;
+            check->fd = file->fd;
             check->status = *status;
-            check->nameless = !check_name(fd, dirfd, path, check->path, check->real);
+            check->nameless = !check_name(file->fd, file->dirfd, file->path, check->path, check->real);
             may = judge_candidate(check, bid);
             scratch_give(NULL, check, sizeof *check);
         } else {
-            say_fault("no memory to judge ", path ? path : "a file", 0);
+            say_fault("no memory to judge ", file->path ? file->path : "a file", 0);
             may = guard_mode() != MODE_ENFORCE;
         }
     }
@@ -359,51 +370,35 @@ static void note_plain(int fd)
         descriptor_set(fd, DESCRIPTOR_PLAIN);
 }
 
-/* The two ends of a file, by which it is told whether it is a candidate; too large for a stranger's stack. */
-struct ends {
-    unsigned char head[SCAN_HEAD], tail[SCAN_TAIL];
-};
-
-/* False: it cannot be read. */
-static bool bid_of_ends(int fd, const char *path, uint64_t size, struct ends *ends, unsigned *bid)
+/* What was opened for transfers around the page cache (O_DIRECT) reads whole sectors alone: the same file once more, for
+ * us. */
+static long open_for_reading(int fd)
 {
-    long head_length = raw_pread(fd, ends->head, sizeof ends->head, 0);
-    long tail_length =
-        size <= sizeof ends->head ? 0 : raw_pread(fd, ends->tail, sizeof ends->tail, size - sizeof ends->tail);
-    if (head_length <= 0 || tail_length < 0)
-        return false;
-    const unsigned char *end = ends->tail;
-    if (!tail_length) {
-        tail_length = head_length < (long)sizeof ends->tail ? head_length : (long)sizeof ends->tail;
-        end = ends->head + head_length - tail_length;
-    }
-    *bid = scan_bid(ends->head, (size_t)head_length, end, (size_t)tail_length, size);
-    if (*bid == SCAN_BID_CONFIG && path && !scan_config_begins(path, ends->head, (size_t)head_length))
-        *bid = SCAN_BID_NONE;
-    return true;
+    char link[DESCRIPTOR_LINK_SIZE];
+    return raw_openat(AT_FDCWD, descriptor_link(fd, link), O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK, 0);
 }
 
-/* Where there is no memory, a stack that is large enough is the last hope. */
-static __attribute__((noinline)) bool bid_on_stack(int fd, const char *path, uint64_t size, unsigned *bid)
+static bool check_regular(const struct opened *opened, const struct stat *status)
 {
-    struct ends ends;
-    return bid_of_ends(fd, path, size, &ends, bid);
-}
-
-static bool bid_of(int fd, const char *path, uint64_t size, unsigned *bid)
-{
-    struct ends *ends = scratch_take_partly(sizeof *ends, 0);
-    if (!ends)
-        return bid_on_stack(fd, path, size, bid);
-    bool read = bid_of_ends(fd, path, size, ends, bid);
-    scratch_give(NULL, ends, sizeof *ends);
-    return read;
+    struct opened file = *opened;
+    unsigned bid;
+    long failed = check_bid(file.fd, file.path, (uint64_t)status->st_size, &bid);
+    if (failed == -EINVAL && (file.fd = (int)open_for_reading(opened->number)) >= 0)
+        failed = check_bid(file.fd, file.path, (uint64_t)status->st_size, &bid);
+    bool may = true;
+    if (!failed && bid == SCAN_BID_NONE && !check_may_be_of_model(file.path) &&
+        !(environment.lock[0] && file.path && drift_may_concern(file.path)))
+        note_plain(file.number);
+    else if (!failed) /* else the program cannot read it either */
+        may = check_candidate(&file, status, bid);
+    if (file.fd >= 0 && file.fd != file.number)
+        raw_close(file.fd);
+    return may;
 }
 
 bool guard_check_fd(int fd, int dirfd, const char *path)
 {
     struct stat status;
-    unsigned bid;
     if (!guard_may_judge())
         return true;
     audit_notice(path);
@@ -421,14 +416,7 @@ bool guard_check_fd(int fd, int dirfd, const char *path)
         descriptor_set(fd, DESCRIPTOR_UNKNOWN);
         return true;
     }
-    if (!bid_of(fd, path, (uint64_t)status.st_size, &bid))
-        return true; /* not to be read by the program either */
-    if (bid == SCAN_BID_NONE && !check_may_be_of_model(path) &&
-        !(environment.lock[0] && path && drift_may_concern(path))) {
-        note_plain(fd);
-        return true;
-    }
-    return check_candidate(fd, dirfd, path, &status, bid);
+    return check_regular(&(struct opened){fd, fd, dirfd, path}, &status);
 }
 
 bool guard_file_being_read(char *path, size_t size)

@@ -15,7 +15,8 @@
 
 /* Lives in a mapping, because stacks of strangers' threads may be small. */
 struct check {
-    int fd;
+    int number; /* the program's descriptor */
+    int fd;     /* by which the same file is read */
     struct stat status;
     char path[PATH_MAX];      /* absolute, as the program names it: a hub cache's link says more than its blob */
     char content[DIGEST_HEX]; /* its SHA-256, if a rule asked for it */
@@ -34,6 +35,9 @@ struct check {
     bool walked;
     struct judged judged;
 };
+
+/* Fills `bid` as scan_bid() does. Returns 0, or a negative errno when the file cannot be read. */
+long check_bid(int fd, const char *path, uint64_t size, unsigned *bid);
 
 /* Names the file behind `fd`: `shown`, absolute, as the program wrote it relative to `dirfd` (NULL: unknown), and what
  * the kernel calls it. Returns whether the program gave a name at all. */

@@ -4,6 +4,7 @@
 #include "raw.h"
 #include "scratch.h"
 
+#include <errno.h>
 #include <string.h>
 
 /* Blocks read at a time through the bounce buffer. */
@@ -75,7 +76,7 @@ static long read_fully(int fd, unsigned char *buffer, size_t length, uint64_t of
     size_t done = 0;
     while (done < length) {
         long got = raw_pread(fd, buffer + done, length - done, offset + done);
-        if (got == -4 /* EINTR */)
+        if (got == -EINTR)
             continue;
         if (got < 0)
             return got;
@@ -84,6 +85,21 @@ static long read_fully(int fd, unsigned char *buffer, size_t length, uint64_t of
         done += (size_t)got;
     }
     return (long)done;
+}
+
+/* Is the block at `start` still `length` bytes long? Reads it. With O_DIRECT nothing can be read behind a short end. */
+static bool read_block(int fd, unsigned char *block, size_t length, uint64_t start)
+{
+    size_t done = 0;
+    while (done < length) {
+        long got = raw_pread(fd, block + done, SEAL_BLOCK - done, start + done);
+        if (got == -EINTR)
+            continue;
+        if (got <= 0)
+            return false;
+        done += (size_t)got;
+    }
+    return done == length;
 }
 
 static ssize_t read_plain(void *context, void *buffer, size_t length, uint64_t offset)
@@ -151,18 +167,23 @@ void seal_source_close(struct seal_source *reading)
 static bool block_holds(const struct seal *seal, int fd, const struct seal_block *block, const unsigned char *bytes,
                         size_t from, size_t to)
 {
-    unsigned char copy[SEAL_BLOCK], digest[SEAL_DIGEST];
+    unsigned char digest[SEAL_DIGEST];
     uint64_t start = (block->number - 1) * SEAL_BLOCK;
     size_t whole = seal->size - start < SEAL_BLOCK ? (size_t)(seal->size - start) : SEAL_BLOCK;
     if (from == 0 && to == whole) {
         digest_block(bytes, whole, digest);
         return !memcmp(digest, block->digest, SEAL_DIGEST);
     }
-    long got = read_fully(fd, copy, SEAL_BLOCK, start);
-    if (got < 0 || (size_t)got != whole || to > whole)
-        return false;
-    digest_block(copy, whole, digest);
-    return !memcmp(digest, block->digest, SEAL_DIGEST) && (!bytes || !memcmp(bytes, copy + from, to - from));
+    /* Whole pages, because `fd` may be open with O_DIRECT. */
+    unsigned char *copy = scratch_take_any(NULL, SEAL_BLOCK);
+    bool holds = copy && to <= whole && read_block(fd, copy, whole, start);
+    if (holds) {
+        digest_block(copy, whole, digest);
+        holds = !memcmp(digest, block->digest, SEAL_DIGEST) && (!bytes || !memcmp(bytes, copy + from, to - from));
+    }
+    if (copy)
+        scratch_give(NULL, copy, SEAL_BLOCK);
+    return holds;
 }
 
 bool seal_holds(const struct seal *seal, int fd, const void *bytes, size_t length, uint64_t offset)

@@ -149,6 +149,16 @@ static void after_jump(void)
     say(open(file, O_RDONLY));
 }
 
+/* Around the page cache, in sectors of 512 bytes. */
+static void direct(void)
+{
+    int fd = open(file, O_RDONLY | O_DIRECT);
+    long total = 0, got = fd < 0 ? -1 : 0;
+    while (fd >= 0 && (got = read(fd, block, 512)) == 512)
+        total += got;
+    say(got < 0 ? -1 : total + got);
+}
+
 static void no_message(void)
 {
     say(sendmsg(socket(AF_UNIX, SOCK_DGRAM, 0), NULL, 0));
@@ -165,6 +175,7 @@ int main(int count, char **words)
         {"small-stack", small_stack},
         {"small-spawn", small_spawn},
         {"after-jump", after_jump},
+        {"direct", direct},
         {"no-message", no_message},
     };
     if (count != 4)

@@ -162,8 +162,8 @@ def strain(folder, case, file, other="text", preload=LIBRARY, **environment):
     return run.stdout.strip()
 
 
-# What libc closes itself is forgotten too; a thread may have the smallest stack there is.
-@pytest.mark.parametrize("case", ["after-fclose", "after-closedir", "small-stack"])
+# What libc closes itself is forgotten too; a thread may have the smallest stack there is; O_DIRECT reads whole sectors.
+@pytest.mark.parametrize("case", ["after-fclose", "after-closedir", "small-stack", "direct"])
 def test_judged_all_the_same(folder, case):
     assert strain(folder, case, "poisoned.pkl", preload=None) == "bytes"
     assert strain(folder, case, "poisoned.pkl") == "denied"
