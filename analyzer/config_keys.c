@@ -128,6 +128,9 @@ const struct config_key config_keys[] = {
     {"source", CONFIG_HUB_SHAPED, YAML, false, NULL, NULL},
     /* ultralytics: nn/tasks.py, eval() */
     {"activation", CONFIG_EVALUATED, YAML, false, "config-eval", NULL},
+    /* torch.export: _export/serde/schema.py */
+    {"expr_str", CONFIG_SYMBOLIC, ANY, false, "config-eval", NULL},
+    {"guards_code", CONFIG_SYMBOLIC, ANY, true, "config-eval", NULL},
 
     /* spaCy: language.py, util.py; spacy-transformers */
     {"components", CONFIG_CONTEXT, CONFIG_FILE_INI, false, NULL, NULL},

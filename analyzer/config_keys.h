@@ -32,6 +32,7 @@ enum config_role {
     CONFIG_GETTER,      /* what hydra.utils.get_method and the like beside it look up */
     CONFIG_ACTIVATION,  /* called without arguments when it is a dotted name */
     CONFIG_EVALUATED,   /* an expression of Python */
+    CONFIG_SYMBOLIC,    /* arithmetic on sizes, evaluated as Python */
     CONFIG_PATH,        /* a file of this model */
     CONFIG_PATH_UP,     /* the same, but absolute paths are ordinary left-overs that nobody opens */
     CONFIG_DATA,        /* data that the model reads, from wherever its user keeps them */

@@ -5,6 +5,7 @@
 #include "config_keys.h"
 #include "format.h"
 #include "json.h"
+#include "symbolic.h"
 #include "template.h"
 
 /* Two values that mean something together and stand side by side in any order: a model and its revision, a module and
@@ -47,7 +48,8 @@ struct config {
     struct level *levels; /* by depth; 0 is outside the value */
     struct pair *pairs;
     struct template_scan template;
-    bool in_template; /* the string at hand is a template, so far without a finding */
+    struct symbolic_scan symbolic;
+    const struct config_key *read_on; /* the string at hand is read in pieces as this says, so far without a finding */
     bool said;        /* scan_is() was called */
 };
 

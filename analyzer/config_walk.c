@@ -33,14 +33,17 @@ static bool hub_shaped(const char *text)
            !strchr(slash + 1, '/');
 }
 
-static void template_read(struct config *config)
+static void pieces_read(struct config *config)
 {
-    const char *found = template_scan(&config->template, config->text, config->text_length);
+    const struct config_key *row = config->read_on;
+    bool template = row->role == CONFIG_TEMPLATE;
+    const char *found = template ? template_scan(&config->template, config->text, config->text_length)
+                                 : symbolic_scan(&config->symbolic, config->text, config->text_length);
 
     if (!found)
         return;
-    config->in_template = false;
-    config_report_code(config, template_effect(found), found);
+    config->read_on = NULL;
+    config_report_code(config, template ? template_effect(found) : row->token, template ? found : config->text);
 }
 
 /* A callable that a loader looks up and calls. What is put together from other places cannot be told. */
@@ -118,10 +121,12 @@ static void code_read(struct config *config, const struct config_key *row)
     case CONFIG_EVALUATED:
         config_report_expression(config, row->token, text);
         break;
+    case CONFIG_SYMBOLIC:
     case CONFIG_TEMPLATE:
         config->template = (struct template_scan){0};
-        config->in_template = true;
-        template_read(config);
+        config->symbolic = (struct symbolic_scan){0};
+        config->read_on = row;
+        pieces_read(config);
         break;
     default:
         break;
@@ -191,6 +196,7 @@ static void string_read(struct config *config, const struct config_key *row)
     case CONFIG_KERNEL:
     case CONFIG_ATTACK:
     case CONFIG_EVALUATED:
+    case CONFIG_SYMBOLIC:
     case CONFIG_TEMPLATE:
         code_read(config, row);
         break;
@@ -313,15 +319,15 @@ void config_event(struct config *config, enum json_event event)
         config_pairs_end(config, config->depth);
         return;
     case JSON_STRING_MORE:
-        if (config->in_template)
-            template_read(config);
+        if (config->read_on)
+            pieces_read(config);
         return;
     case JSON_TAG:
         return;
     default:
         break;
     }
-    config->in_template = false;
+    config->read_on = NULL;
     row = value_meaning(&config->levels[opened ? config->depth - 1 : config->depth]);
     if (opened)
         container_read(config, row, event == JSON_ARRAY);

@@ -53,6 +53,9 @@
 #define LIMIT_PICKLE_DOUBTS (16u << 20)
 /* Members of one archive; the largest sharded torch checkpoints have some 10,000 storages. */
 #define LIMIT_MEMBERS 1000000u
+/* Configs of one archive, and folders in it that hold models, which are remembered. Models have some ten of the one and
+ * one or two of the other; whole caches are packed too. */
+#define LIMIT_MEMBER_CONFIGS 1024u
 /* The header of one .npy: numpy reads 10,000 bytes unless told to trust the file; a type with 10,000 fields takes 400
  * KB. */
 #define LIMIT_NPY_HEADER (1u << 20)

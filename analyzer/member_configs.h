@@ -4,11 +4,7 @@
 #ifndef GUARD_MEMBER_CONFIGS_H
 #define GUARD_MEMBER_CONFIGS_H
 
-#include "format.h"
-
-/* Configs and folders remembered of one archive; models have some ten of the one, and one or two of the other. */
-#define MEMBER_CONFIGS 32u
-#define MEMBER_FOLDERS 32u
+#include "name_set.h"
 
 struct member_config {
     const char *name;
@@ -16,20 +12,26 @@ struct member_config {
 };
 
 struct member_configs {
-    struct member_config configs[MEMBER_CONFIGS];
-    uint64_t folders[MEMBER_FOLDERS]; /* hashes of those that hold a model */
-    unsigned config_count, folder_count;
+    struct member_config configs[LIMIT_MEMBER_CONFIGS];
+    unsigned count;
+    bool more; /* than are remembered */
 };
 
-/* Takes note of a member; `model`: something in it bid. The name is copied to the arena, below whatever mark the caller
- * sets afterwards. */
-void member_configs_see(struct member_configs *configs, struct scan *scan, const char *name, bool model, uint64_t place,
+/* The folders that hold models. False: no memory, and the scan has failed. */
+bool member_folders_open(struct name_set *folders, struct scan *scan);
+
+/* The member `name` is a model: something in it bid. */
+void member_folders_add(struct name_set *folders, const char *name);
+
+/* Does the member `name` lie beside a model? */
+bool member_folders_have(const struct name_set *folders, const char *name);
+
+/* Takes note of a member that may be a config. The name is copied to the arena, below whatever mark the
+ * caller sets afterwards. */
+void member_configs_see(struct member_configs *configs, struct scan *scan, const char *name, uint64_t place,
                         uint64_t size);
 
-/* Does the config lie beside a model? */
-bool member_config_counts(const struct member_configs *configs, const struct member_config *config);
-
-/* Analyses `source` as the member `name`, if a loader would read it as a config. */
-void member_config_run(struct scan *scan, const struct source *source, const char *name);
+/* Analyses `source` as the member `name`, if a loader would read it as a config. Returns whether it is one. */
+bool member_config_run(struct scan *scan, const struct source *source, const char *name);
 
 #endif

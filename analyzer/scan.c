@@ -171,7 +171,7 @@ static bool view_open(struct scan *scan, const struct source *source, struct bid
 /* A zip's end record may lie further in than a view shows. Members of archives are read from where the archive says. */
 static bool zip_bids_far(struct scan *scan, const struct source *source, unsigned bids)
 {
-    bool worth = scan->depth == 0 && (bids || scan->request->thorough);
+    bool worth = source == &scan->request->source && (bids || scan->request->thorough);
 
     return worth && source->size > SCAN_TAIL && zip_has_end(scan, source, bids != 0);
 }

@@ -43,15 +43,18 @@ static bool member_scan(struct scan *scan, const struct source *source, const st
     return found;
 }
 
-static void configs_run(struct scan *scan, const struct source *source, const struct member_configs *configs)
+static void configs_run(struct scan *scan, const struct source *source, const struct member_configs *configs,
+                        const struct name_set *folders)
 {
-    for (unsigned i = 0; i < configs->config_count && !scan->stopped; i++) {
+    for (unsigned i = 0; i < configs->count && !scan->stopped; i++) {
         const struct member_config *config = &configs->configs[i];
         struct source_slice slice = {source, config->place};
         struct source content = source_from_slice(&slice, config->size);
-        if (member_config_counts(configs, config))
+        if (member_folders_have(folders, config->name))
             member_config_run(scan, &content, config->name);
     }
+    if (configs->more)
+        scan_opaque(scan, "tar", "tar-configs", 0, "more configs than are inspected");
 }
 
 static bool tar_run(struct scan *scan, const struct source *source)
@@ -59,10 +62,13 @@ static bool tar_run(struct scan *scan, const struct source *source)
     struct tar_walk walk;
     struct tar_member member;
     struct torch_tar torch = {0};
-    struct member_configs configs = {.config_count = 0};
     size_t outside = scan->result->format_count;
     bool any = false;
-    if (!tar_walk_open(&walk, scan, source))
+    struct member_configs *configs = arena_take(scan->arena, sizeof *configs);
+    struct name_set folders;
+    if (!configs)
+        scan_failed(scan, SCAN_MEMORY, 0);
+    if (!configs || !member_folders_open(&folders, scan) || !tar_walk_open(&walk, scan, source))
         return false;
     while (!scan->stopped && walk.seen < LIMIT_MEMBERS && tar_walk_next(&walk, &member)) {
         if (source->streamed && !any && member.data > SILENT_MAX)
@@ -72,7 +78,10 @@ static bool tar_run(struct scan *scan, const struct source *source)
         torch_tar_see(&torch, member.name, found);
         any |= found;
         arena_release(scan->arena, mark);
-        member_configs_see(&configs, scan, member.name, found, member.data, member.size);
+        if (found)
+            member_folders_add(&folders, member.name);
+        else
+            member_configs_see(configs, scan, member.name, member.data, member.size);
     }
     bool old_torch = torch.pickled || (torch.storages && torch.tensors && torch.pickle);
     if (scan->stopped || !(any || old_torch))
@@ -80,7 +89,7 @@ static bool tar_run(struct scan *scan, const struct source *source)
     if (old_torch)
         scan_is_around(scan, "torch-tar", outside);
     scan_is_around(scan, "tar", outside);
-    configs_run(scan, source, &configs);
+    configs_run(scan, source, configs, &folders);
     if (old_torch)
         scan_opaque(scan, "torch-tar", "torch-legacy-tar", 0,
                     "pickles lie between raw tensors and are not all inspected");

@@ -1,6 +1,7 @@
 /* What PyTorch, and numpy's savez, make of the members of a zip.
  *
- * Facts: torch/serialization.py (_load, _is_torchscript_zip), torch/package/package_importer.py, numpy's NpzFile.
+ * Facts: torch/serialization.py (_load, _is_torchscript_zip), torch/package/package_importer.py,
+ * torch/export/pt2_archive/constants.py, numpy's NpzFile.
  * PyTorch's reader takes the part of the first member's name before '/' for the archive's name and finds every record
  * below it; storages are records data/0, data/1 ... (constants/ in TorchScript, .data/0.storage in packages) that
  * become tensors' memory as they are. */
@@ -8,7 +9,7 @@
 
 #include <string.h>
 
-static bool name_ends(const struct zip_entry *entry, const char *end)
+bool zip_name_ends(const struct zip_entry *entry, const char *end)
 {
     size_t length = strlen(end);
     return entry->name_length >= length && memcmp(entry->name + entry->name_length - length, end, length) == 0;
@@ -48,12 +49,14 @@ void zip_names_see(struct zip_names *names, const struct zip_entry *entry)
         names->constants = true;
     else if (record_is(record, length, ".data/extern_modules"))
         names->package = true;
-    else if (name_ends(entry, "/data.pkl") || name_ends(entry, "/constants.pkl"))
+    else if (zip_name_ends(entry, "/data.pkl") || zip_name_ends(entry, "/constants.pkl"))
         names->elsewhere = true;
-    else if (name_ends(entry, ".npy"))
+    else if (zip_name_ends(entry, ".npy"))
         names->arrays = true;
-    names->manifest |= entry->name_length == 21 && name_ends(entry, "MAR-INF/MANIFEST.json");
-    names->python |= name_ends(entry, ".py");
+    names->manifest |= entry->name_length == 21 && zip_name_ends(entry, "MAR-INF/MANIFEST.json");
+    names->python |= zip_name_ends(entry, ".py");
+    names->exported |= record_is(record, length, "archive_format") ||
+                       zip_name_ends(entry, "serialized_exported_program.json");
 }
 
 enum zip_kind zip_names_kind(const struct zip_names *names)
@@ -64,6 +67,8 @@ enum zip_kind zip_names_kind(const struct zip_names *names)
         return ZIP_TORCHSCRIPT;
     if (names->data || names->elsewhere)
         return ZIP_TORCH;
+    if (names->exported)
+        return ZIP_EXPORTED;
     if (names->manifest)
         return ZIP_SERVED;
     return names->arrays ? ZIP_NPZ : ZIP_PLAIN;
@@ -98,5 +103,5 @@ bool zip_names_script(const struct zip_names *names, const struct zip_entry *ent
 {
     size_t length = 0;
     const char *record = name_record(names, entry, &length);
-    return names->constants && record && length > 5 && memcmp(record, "code/", 5) == 0 && name_ends(entry, ".py");
+    return names->constants && record && length > 5 && memcmp(record, "code/", 5) == 0 && zip_name_ends(entry, ".py");
 }

@@ -1,3 +1,4 @@
+#include "member_configs.h"
 #include "zip.h"
 
 #include <string.h>
@@ -45,46 +46,6 @@ static unsigned zip_bid(const struct bid_view *view)
     return 0;
 }
 
-/* Names seen, as hashes with open addressing, to notice that one comes twice. Storages are left out: PyTorch reads them
- * as bytes whichever it finds, and there may be very many. */
-struct name_set {
-    uint64_t *slots; /* 0: free */
-    size_t mask, used;
-};
-#define NAMES_MAX (1u << 16) /* TorchScript's largest models have some thousand */
-
-/* Room for `count` names, half of it free so that probes stay short. False: no memory. */
-static bool name_set_open(struct name_set *set, struct arena *arena, uint64_t count)
-{
-    size_t slots = 64;
-    while (slots / 2 < count && slots / 2 < NAMES_MAX)
-        slots *= 2;
-    *set = (struct name_set){arena_take(arena, slots * sizeof(uint64_t)), slots - 1, 0};
-    return set->slots != NULL;
-}
-
-static uint64_t name_hash(const unsigned char *name, size_t length)
-{
-    uint64_t hash = 14695981039346656037u; /* FNV-1a */
-    for (size_t i = 0; i < length; i++)
-        hash = (hash ^ name[i]) * 1099511628211u;
-    return hash ? hash : 1;
-}
-
-/* Returns whether the name was there already. Equal hashes of different names would be a false alarm once in 2^32
- * archives of 2^16 members. */
-static bool name_set_add(struct name_set *set, const struct zip_entry *entry)
-{
-    uint64_t hash = name_hash(entry->name, entry->name_length);
-    size_t i = (size_t)hash & set->mask;
-    for (; set->slots[i]; i = (i + 1) & set->mask)
-        if (set->slots[i] == hash)
-            return true;
-    set->slots[i] = hash;
-    set->used++;
-    return false;
-}
-
 /* One directory under analysis. */
 struct reading {
     struct zip_archive *archive;
@@ -92,6 +53,7 @@ struct reading {
     struct zip_names names;
     uint64_t members;
     uint64_t lowest; /* offset of the first member */
+    uint64_t room;   /* bytes of members that are still analysed */
     unsigned faults;
 };
 
@@ -123,45 +85,98 @@ static void reading_recognise(struct reading *reading)
  * that names the same data a million times would be analysed for hours. */
 #define OVERLAP_MAX 4u
 
-static void reading_members(struct reading *reading)
+/* Names that are told apart, to notice that one comes twice; TorchScript's largest models have some thousand. Storages
+ * are left out: PyTorch reads them as bytes whichever it finds, and there may be very many. */
+#define NAMES_MAX (1u << 16)
+
+/* Takes the member's share of what may be analysed. */
+static bool room_take(struct reading *reading, const struct zip_entry *entry)
+{
+    uint64_t size = reading->archive->source->size;
+    uint64_t share = entry->packed < size ? entry->packed : size;
+    if (share > reading->room) {
+        reading->faults |= ZIP_FAULT_OVERLAP;
+        reading->archive->found = true;
+        return false;
+    }
+    reading->room -= share;
+    return true;
+}
+
+/* The name with a NUL behind it, until `mark` is released. NULL: no memory, and the scan has failed. */
+static const char *name_shown(struct scan *scan, const struct zip_entry *entry)
+{
+    const char *name = arena_copy(scan->arena, (const char *)entry->name, entry->name_length);
+    if (!name)
+        scan_failed(scan, SCAN_MEMORY, 0);
+    return name;
+}
+
+/* Second pass: everything that bids. Returns whether there may be configs. */
+static bool reading_members(struct reading *reading, struct name_set *folders)
 {
     struct zip_archive *archive = reading->archive;
     struct scan *scan = archive->scan;
     struct name_set set;
     struct zip_walk walk;
     struct zip_entry entry;
-    uint64_t size = archive->source->size;
-    uint64_t room = size < UINT64_MAX / OVERLAP_MAX ? size * OVERLAP_MAX : UINT64_MAX;
-    if (!name_set_open(&set, scan->arena, reading->members)) {
+    bool may_hold = false;
+    if (!name_set_open(&set, scan->arena, reading->members < NAMES_MAX ? (size_t)reading->members : NAMES_MAX)) {
         scan_failed(scan, SCAN_MEMORY, 0);
-        return;
+        return false;
     }
     if (!zip_walk_open(&walk, scan, archive->source, reading->where))
-        return;
+        return false;
     while (!scan->stopped && walk.seen < LIMIT_MEMBERS && zip_walk_next(&walk, &entry)) {
         if (zip_names_storage(&reading->names, &entry))
             continue;
-        uint64_t share = entry.packed < size ? entry.packed : size;
-        if (share > room) {
-            reading->faults |= ZIP_FAULT_OVERLAP;
-            archive->found = true;
+        if (!room_take(reading, &entry))
             break;
-        }
-        room -= share;
-        if (set.used < NAMES_MAX && name_set_add(&set, &entry))
+        if (!name_set_add(&set, name_hash(NAME_HASH, entry.name, entry.name_length)) && !name_set_full(&set))
             reading->faults |= ZIP_FAULT_DUPLICATE;
-        zip_member_scan(archive, &entry, zip_names_script(&reading->names, &entry));
+        struct arena_mark mark = arena_mark(scan->arena);
+        const char *name = name_shown(scan, &entry);
+        bool script = zip_names_script(&reading->names, &entry);
+        if (name && zip_member_scan(archive, &entry, script ? ZIP_USE_SCRIPT : ZIP_USE_CONTENT))
+            member_folders_add(folders, name);
+        else
+            may_hold |= name && scan_config_name(name);
+        arena_release(scan->arena, mark);
     }
-    if (zip_is_model(archive) && (walk.seen >= LIMIT_MEMBERS || set.used >= NAMES_MAX))
-        scan_opaque(scan, archive->format, "zip-members", reading->where->directory, "more members than are inspected");
+    if (zip_is_model(archive) && (walk.seen >= LIMIT_MEMBERS || name_set_full(&set)))
+        scan_opaque(scan, archive->format, "zip-members", reading->where->directory,
+                    "more members than are inspected");
+    return may_hold;
+}
+
+/* Third pass: the configs beside models. What torch.export writes is a model by itself. */
+static void reading_configs(struct reading *reading, const struct name_set *folders)
+{
+    struct zip_archive *archive = reading->archive;
+    struct scan *scan = archive->scan;
+    struct zip_walk walk;
+    struct zip_entry entry;
+    if (!zip_walk_open(&walk, scan, archive->source, reading->where))
+        return;
+    while (!scan->stopped && walk.seen < LIMIT_MEMBERS && zip_walk_next(&walk, &entry)) {
+        struct arena_mark mark = arena_mark(scan->arena);
+        const char *name = name_shown(scan, &entry);
+        if (name && scan_config_name(name) &&
+            (archive->kind == ZIP_EXPORTED || member_folders_have(folders, name))) {
+            if (!room_take(reading, &entry))
+                break;
+            zip_member_scan(archive, &entry, ZIP_USE_CONFIG);
+        }
+        arena_release(scan->arena, mark);
+    }
 }
 
 /* `python`: some member is Python. */
 static void recognised_say(struct zip_archive *archive, bool python)
 {
     static const char *const names[] = {
-        [ZIP_PLAIN] = "zip", [ZIP_NPZ] = "npz", [ZIP_SERVED] = "torchserve", [ZIP_TORCH] = "torch-zip",
-        [ZIP_TORCHSCRIPT] = "torchscript", [ZIP_PACKAGE] = "torch-package",
+        [ZIP_PLAIN] = "zip", [ZIP_NPZ] = "npz", [ZIP_SERVED] = "torchserve",
+        [ZIP_EXPORTED] = "torch-export", [ZIP_TORCH] = "torch-zip", [ZIP_TORCHSCRIPT] = "torchscript", [ZIP_PACKAGE] = "torch-package",
     };
     archive->format = names[archive->kind];
     if (archive->kind == ZIP_PLAIN)
@@ -242,9 +257,10 @@ static bool archive_run(struct scan *scan, const struct source *source)
     struct zip_spool spool;
     struct source spooled = zip_spool_source(&spool, scan, source, where, count);
     archive.source = &spooled;
+    uint64_t room = spooled.size < UINT64_MAX / OVERLAP_MAX ? spooled.size * OVERLAP_MAX : UINT64_MAX;
     for (unsigned i = 0; i < count && !scan->stopped; i++) {
         struct arena_mark mark = arena_mark(scan->arena);
-        readings[i] = (struct reading){.archive = &archive, .where = &where[i]};
+        readings[i] = (struct reading){.archive = &archive, .where = &where[i], .room = room};
         reading_recognise(&readings[i]);
         arena_release(scan->arena, mark);
         python |= readings[i].names.python;
@@ -255,7 +271,10 @@ static bool archive_run(struct scan *scan, const struct source *source)
     recognised_say(&archive, python);
     for (unsigned i = 0; i < count && !scan->stopped; i++) {
         struct arena_mark mark = arena_mark(scan->arena);
-        reading_members(&readings[i]);
+        struct name_set folders;
+        if (member_folders_open(&folders, scan) && reading_members(&readings[i], &folders) &&
+            (archive.found || archive.kind == ZIP_EXPORTED))
+            reading_configs(&readings[i], &folders);
         arena_release(scan->arena, mark);
         faults |= readings[i].faults;
         if (archive.kind != ZIP_PLAIN && (readings[i].lowest != 0 || !head_is_member(source)))

@@ -7,6 +7,7 @@
 #ifndef GUARD_ZIP_H
 #define GUARD_ZIP_H
 
+#include "name_set.h"
 #include "unpack.h"
 #include "reader.h"
 
@@ -125,7 +126,7 @@ bool zip_walk_next(struct zip_walk *walk, struct zip_entry *entry);
 void zip_extra_sizes(const unsigned char *extra, size_t length, uint64_t *unpacked, uint64_t *packed, uint64_t *header);
 
 /* What kind of model an archive is, from its names. */
-enum zip_kind { ZIP_PLAIN, ZIP_NPZ, ZIP_SERVED, ZIP_TORCH, ZIP_TORCHSCRIPT, ZIP_PACKAGE };
+enum zip_kind { ZIP_PLAIN, ZIP_NPZ, ZIP_SERVED, ZIP_EXPORTED, ZIP_TORCH, ZIP_TORCHSCRIPT, ZIP_PACKAGE };
 struct zip_names {
     char archive[256]; /* the part before '/' of the first name, which is how PyTorch finds the rest */
     size_t archive_length; /* 0: there is none, or it is longer than any file name */
@@ -137,6 +138,7 @@ struct zip_names {
     bool arrays;    /* X.npy */
     bool manifest;  /* MAR-INF/MANIFEST.json: TorchServe's archive of a model and the Python that serves it */
     bool python;    /* X.py */
+    bool exported;  /* ARCHIVE/models/X.json, or serialized_exported_program.json: what torch.export writes */
 };
 
 /* Takes note of one member's name. */
@@ -149,6 +151,9 @@ bool zip_names_storage(const struct zip_names *names, const struct zip_entry *en
 /* Is the member TorchScript source? */
 bool zip_names_script(const struct zip_names *names, const struct zip_entry *entry);
 
+/* Does the member's name end so? */
+bool zip_name_ends(const struct zip_entry *entry, const char *end);
+
 /* The archive under analysis. */
 struct zip_archive {
     struct scan *scan;
@@ -156,6 +161,13 @@ struct zip_archive {
     enum zip_kind kind;
     const char *format; /* by which effects are reported */
     bool found;         /* something inside bid */
+};
+
+/* What a member is read as. */
+enum zip_use {
+    ZIP_USE_CONTENT, /* whatever bids */
+    ZIP_USE_SCRIPT,  /* TorchScript source */
+    ZIP_USE_CONFIG   /* a model's config, after it did not bid */
 };
 
 /* Is the archive known to be a model, so that what cannot be read or is ambiguous must be said? */
@@ -167,8 +179,8 @@ static inline bool zip_is_model(const struct zip_archive *archive)
 /* Reports every fault in `faults` as malformed. */
 void zip_report_faults(struct zip_archive *archive, unsigned faults, uint64_t offset);
 
-/* Analyses one member in all its readings. `script`: as TorchScript source too. */
-void zip_member_scan(struct zip_archive *archive, const struct zip_entry *entry, bool script);
+/* Analyses one member in all its readings. Returns whether it was what it is read as. */
+bool zip_member_scan(struct zip_archive *archive, const struct zip_entry *entry, enum zip_use use);
 
 /* Reports file accesses written in the TorchScript source `source`. */
 void torchscript_scan(struct scan *scan, const struct source *source);

@@ -1,3 +1,4 @@
+#include "member_configs.h"
 #include "zip.h"
 
 #include <string.h>
@@ -11,6 +12,7 @@ static const unsigned char local_magic[4] = {'P', 'K', 3, 4};
 struct member {
     struct zip_archive *archive;
     const struct zip_entry *entry;
+    enum zip_use use;
     char *name;
     uint64_t data; /* offset of the first packed byte */
     unsigned faults;
@@ -146,7 +148,9 @@ static bool content_scan(struct member *member, const struct source *inner)
     struct checked checked = {inner, 0, crc32_z(0, NULL, 0)};
     struct source content = {
         .pread = checked_pread, .context = &checked, .size = inner->size, .streamed = inner->streamed};
-    if (!scan_nested(member->archive->scan, &content, member->name))
+    struct scan *scan = member->archive->scan;
+    if (member->use == ZIP_USE_CONFIG ? !member_config_run(scan, &content, member->name)
+                                      : !scan_nested(scan, &content, member->name))
         return false;
     member->found = true;
     crc_finish(member, &checked, &content);
@@ -162,30 +166,32 @@ static void script_scan(struct member *member, const struct source *content)
     scan->member = outer;
 }
 
-static void stored_scan(struct member *member, uint64_t size, bool script)
+static void member_read(struct member *member, const struct source *content)
+{
+    if (member->use == ZIP_USE_SCRIPT)
+        script_scan(member, content);
+    else
+        content_scan(member, content);
+}
+
+static void stored_scan(struct member *member, uint64_t size)
 {
     struct source_slice slice = {member->archive->source, member->data};
     struct source content = source_from_slice(&slice, size);
     if (content.size < size)
         member->faults |= ZIP_FAULT_TRUNCATED;
-    if (script)
-        script_scan(member, &content);
-    else
-        content_scan(member, &content);
+    member_read(member, &content);
 }
 
 /* Analyses what comes out of `unpacker`, which is `unpacked` bytes by the header. */
-static void unpacked_scan(struct member *member, struct unpacker *unpacker, uint64_t unpacked, bool script)
+static void unpacked_scan(struct member *member, struct unpacker *unpacker, uint64_t unpacked)
 {
     struct zip_archive *archive = member->archive;
     struct source content = unpack_source(unpacker, unpacked);
-    if (script)
-        script_scan(member, &content);
-    else
-        content_scan(member, &content);
+    member_read(member, &content);
     if (unpack_gave_up(unpacker))
         member->found = true;
-    bool known = member->found || script || (zip_is_model(archive) && !member->encrypted);
+    bool known = member->found || member->use == ZIP_USE_SCRIPT || (zip_is_model(archive) && !member->encrypted);
     if (archive->scan->stopped || !known)
         return;
     /* More may come out than is stated: zipfile cuts it off, others do not. */
@@ -199,12 +205,12 @@ static void unpacked_scan(struct member *member, struct unpacker *unpacker, uint
 }
 
 static void packed_scan(struct member *member, const struct codec *codec, const struct source *source, uint64_t start,
-                        uint64_t stop, uint64_t unpacked, bool script)
+                        uint64_t stop, uint64_t unpacked)
 {
     struct unpacker unpacker;
     if (!unpack_open(&unpacker, member->archive->scan, source, start, stop, codec))
         return;
-    unpacked_scan(member, &unpacker, unpacked, script);
+    unpacked_scan(member, &unpacker, unpacked);
     unpack_close(&unpacker);
 }
 
@@ -216,47 +222,54 @@ static void unread_scan(struct member *member)
                     "compressed by a method that is not read");
 }
 
-static void compressed_scan(struct member *member, unsigned method, uint64_t packed, uint64_t unpacked, bool script)
+/* NULL: not read. LZMA is one that needs help. */
+static const struct codec *method_codec(unsigned method)
+{
+    switch (method) {
+    case ZIP_DEFLATED:
+        return &codec_deflate;
+    case ZIP_BZIP2:
+        return &codec_bzip2;
+    case ZIP_ZSTD:
+        return &codec_zstd;
+    case ZIP_XZ:
+    case ZIP_LZMA:
+        return &codec_xz;
+    default:
+        return NULL;
+    }
+}
+
+static void compressed_scan(struct member *member, unsigned method, uint64_t packed, uint64_t unpacked)
 {
     const struct source *source = member->archive->source;
+    const struct codec *codec = method_codec(method);
     uint64_t start = member->data < source->size ? member->data : source->size;
     struct zip_lzma lzma;
     if (packed > source->size - start) {
         packed = source->size - start;
         member->faults |= ZIP_FAULT_TRUNCATED;
     }
-    switch (method) {
-    case ZIP_DEFLATED:
-        packed_scan(member, &codec_deflate, source, start, start + packed, unpacked, script);
-        return;
-    case ZIP_BZIP2:
-        packed_scan(member, &codec_bzip2, source, start, start + packed, unpacked, script);
-        return;
-    case ZIP_ZSTD:
-        packed_scan(member, &codec_zstd, source, start, start + packed, unpacked, script);
-        return;
-    case ZIP_XZ:
-        packed_scan(member, &codec_xz, source, start, start + packed, unpacked, script);
-        return;
-    case ZIP_LZMA:
-        if (zip_lzma_open(&lzma, source, start, start + packed,
-                          member->entry->flags & ZIP_TERMINATED ? SOURCE_SIZE_UNKNOWN : unpacked)) {
-            packed_scan(member, &codec_xz, &lzma.source, 0, lzma.source.size, unpacked, script);
-            return;
-        }
-    }
-    unread_scan(member);
+    if (!codec)
+        unread_scan(member);
+    else if (method != ZIP_LZMA)
+        packed_scan(member, codec, source, start, start + packed, unpacked);
+    else if (zip_lzma_open(&lzma, source, start, start + packed,
+                           member->entry->flags & ZIP_TERMINATED ? SOURCE_SIZE_UNKNOWN : unpacked))
+        packed_scan(member, codec, &lzma.source, 0, lzma.source.size, unpacked);
+    else
+        unread_scan(member);
 }
 
-static void reading_scan(struct member *member, unsigned method, uint64_t packed, uint64_t unpacked, bool script)
+static void reading_scan(struct member *member, unsigned method, uint64_t packed, uint64_t unpacked)
 {
     struct arena_mark mark = arena_mark(member->archive->scan->arena);
     if (method == ZIP_STORED) {
         if (packed != unpacked)
             member->faults |= ZIP_FAULT_SIZE;
-        stored_scan(member, packed > unpacked ? packed : unpacked, script);
+        stored_scan(member, packed > unpacked ? packed : unpacked);
     } else {
-        compressed_scan(member, method, packed, unpacked, script);
+        compressed_scan(member, method, packed, unpacked);
     }
     arena_release(member->archive->scan->arena, mark);
 }
@@ -275,42 +288,45 @@ static void encryption_judge(struct member *member)
         member->faults = 0;
 }
 
-static void readings_scan(struct member *member, bool script)
+static void readings_scan(struct member *member)
 {
     const struct zip_entry *entry = member->entry;
     struct local local;
     if (!local_read(member, &local))
         return;
     member->encrypted = (entry->flags | local.flags) & ZIP_ENCRYPTED;
-    reading_scan(member, entry->method, entry->packed, entry->unpacked, script);
+    reading_scan(member, entry->method, entry->packed, entry->unpacked);
     if (local.sized && (member->faults & (ZIP_FAULT_METHOD | ZIP_FAULT_SIZE)))
-        reading_scan(member, local.method, local.packed, local.unpacked, script);
+        reading_scan(member, local.method, local.packed, local.unpacked);
     else if (member->faults & ZIP_FAULT_METHOD)
-        reading_scan(member, local.method, entry->packed, entry->unpacked, script);
+        reading_scan(member, local.method, entry->packed, entry->unpacked);
     if (member->encrypted)
         encryption_judge(member);
 }
 
-void zip_member_scan(struct zip_archive *archive, const struct zip_entry *entry, bool script)
+bool zip_member_scan(struct zip_archive *archive, const struct zip_entry *entry, enum zip_use use)
 {
     struct scan *scan = archive->scan;
     struct arena_mark mark = arena_mark(scan->arena);
-    struct member member = {.archive = archive, .entry = entry};
+    struct member member = {.archive = archive, .entry = entry, .use = use};
     /* The name is raw bytes; a NUL ends it here, as it does for zipfile and for people. */
     member.name = arena_copy(scan->arena, (const char *)entry->name, entry->name_length);
     if (!member.name) {
         scan_failed(scan, SCAN_MEMORY, 0);
-        return;
+        return false;
     }
     if (entry->renamed || memchr(entry->name, 0, entry->name_length))
         member.faults |= ZIP_FAULT_NAME;
-    readings_scan(&member, script);
+    readings_scan(&member);
     archive->found |= member.found;
-    if (member.faults && !scan->stopped && (member.found || zip_is_model(archive))) {
+    /* Of a config this was said when it did not bid, unless the archive was none that matters until then. */
+    bool said = use == ZIP_USE_CONFIG && zip_is_model(archive);
+    if (member.faults && !scan->stopped && !said && (member.found || zip_is_model(archive))) {
         const char *outer = scan->member;
         scan->member = scan_member_inside(scan, member.name);
         zip_report_faults(archive, member.faults, entry->header);
         scan->member = outer;
     }
     arena_release(scan->arena, mark);
+    return member.found;
 }

@@ -1,5 +1,6 @@
 """Containers as the real libraries write them, judged at rest by `guard scan`: what they hold is found, readers'
 quarrels are told, and what is no model is left alone."""
+import contextlib
 import csv
 import gzip
 import io
@@ -300,6 +301,99 @@ def test_exported_program(tmp_path):
     good, bad = scan(tmp_path / "good.pt2", tmp_path / "bad.pt2")
     assert clean(good, "zip", "torch-zip")
     assert {member.split("!")[0] for member in calls_system(bad)} == {"good/data/sample_inputs/model.pt"}
+
+
+class Rows(torch.nn.Module):
+    def forward(self, x):
+        return torch.cat([x, x[: x.shape[0] // 2]])
+
+
+def test_exported_expressions(tmp_path):
+    """Sizes and guards of an exported program are Python that torch evaluates: sizes when it is loaded, guards when it
+    runs."""
+    marker = tmp_path / "marker"
+    code = f"__import__('pathlib').Path({str(marker)!r}).touch()"
+    rows = torch.export.Dim("rows", min=2, max=64)
+    program = torch.export.export(Rows(), (torch.ones(6, 4),), dynamic_shapes={"x": {0: 2 * rows}})
+    torch.export.save(program, tmp_path / "good.pt2")
+    sizes = (tmp_path / "good.pt2").read_bytes()
+    for name, change in (("sizes", lambda text: text.replace('"expr_str": "', f'"expr_str": "{code} or ', 1)),
+                         ("guards", lambda text: text.replace('"guards_code": ["', f'"guards_code": ["{code} or ', 1))):
+        (tmp_path / f"{name}.pt2").write_bytes(sizes)
+        rewrite(tmp_path / f"{name}.pt2", lambda member, data: change(data.decode()).encode()
+                if member.endswith("models/model.json") else data)
+        with contextlib.suppress(Exception):
+            torch.export.load(tmp_path / f"{name}.pt2").module()(torch.ones(6, 4))
+        assert marker.exists(), f"the {name} do not fire"
+        marker.unlink()
+    assert torch.export.load(tmp_path / "good.pt2").module()(torch.ones(6, 4)).shape == (9, 4)
+    good, *bad = scan(*(tmp_path / f"{name}.pt2" for name in ("good", "sizes", "guards")))
+    assert clean(good, "torch-export", "json")
+    for result in bad:
+        assert result["verdict"] == "deny" and said(result, "code") == {"config-eval"}
+        assert {finding["member"].split("/", 1)[1] for finding in result["findings"]} == {"models/model.json"}
+
+
+HARMFUL, HARMLESS = "encoder:\n  _target_: os.system\n  command: id\n", "encoder:\n  _target_: torch.nn.Linear\n"
+
+
+@pytest.mark.parametrize("compression", [zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED, zipfile.ZIP_LZMA])
+def test_configs_in_zips(tmp_path, checkpoint, compression):
+    """TorchServe's archive, a packed model folder and one of MLflow: a config counts beside the model, as on disk."""
+    flavors = "flavors:\n  python_function:\n    loader_module: {}\n"
+    layouts = {"served.mar": ("model-config.yaml", HARMFUL, HARMLESS, "model.pt"),
+               "folder.zip": ("org/model/conf.yaml", HARMFUL, HARMLESS, "org/model/pytorch_model.bin"),
+               "mlflow.zip": ("run/MLmodel", flavors.format("os.system"), flavors.format("mlflow.sklearn"),
+                              "run/model.pkl")}
+    for name, (config, harmful, harmless, weights) in layouts.items():
+        for kind, text in ("bad", harmful), ("good", harmless):
+            with zipfile.ZipFile(tmp_path / f"{kind}-{name}", "w", compression) as archive:
+                archive.writestr(config, text)
+                archive.write(checkpoint, weights)
+                if name.endswith(".mar"):
+                    archive.writestr("MAR-INF/MANIFEST.json", "{}")
+        good, bad = scan(tmp_path / f"good-{name}", tmp_path / f"bad-{name}")
+        assert not [finding for finding in good["findings"] if finding["decision"] == "deny"], good
+        assert config in {finding["member"] for finding in bad["findings"]}, bad
+        assert bad["verdict"] == "deny"
+
+
+def test_configs_of_other_zips(tmp_path, checkpoint):
+    """Documents, programs and somebody's own project: what looks like a config there is none of a model's."""
+    project = {"project/conf/train.yaml": HARMFUL, "project/README.md": "---\nbase_model: org/base\n---\n"}
+    kinds = {
+        "a.docx": {"[Content_Types].xml": "<Types/>", "word/config.json": '{"auto_map": {"AutoModel": "x.Y"}}'},
+        "a.xlsx": {"[Content_Types].xml": "<Types/>", "xl/conf.yaml": HARMFUL},
+        "a.epub": {"mimetype": "application/epub+zip", "OEBPS/config.json": '{"base_model_name_or_path": "org/x"}'},
+        "a.jar": {"META-INF/MANIFEST.MF": "Manifest-Version: 1.0\n", "application.yml": HARMFUL},
+        "a.apk": {"AndroidManifest.xml": "x", "assets/config.yaml": HARMFUL, "classes.dex": "dex\n035"},
+        "a-1-py3-none-any.whl": {"a/__init__.py": "", "a/conf/config.yaml": HARMFUL, "a-1.dist-info/WHEEL": "x"},
+        "a.egg": {"a/__init__.py": "", "a/config.yaml": HARMFUL, "EGG-INFO/PKG-INFO": "x"},
+        "project.zip": project | {"project/main.py": "import os\n"},
+    }
+    for name, members in kinds.items():
+        with zipfile.ZipFile(tmp_path / name, "w", zipfile.ZIP_DEFLATED) as archive:
+            for member, text in members.items():
+                archive.writestr(member, text)
+    with zipfile.ZipFile(tmp_path / "with-data.zip", "w") as archive:
+        for member, text in project.items():
+            archive.writestr(member, text)
+        archive.write(checkpoint, "project/models/best.pt")
+    *others, data = scan(*(tmp_path / name for name in (*kinds, "with-data.zip")))
+    assert [result for result in others if result["verdict"] != "allow" or result["findings"] or result["format"]] == []
+    assert clean(data, "zip", "torch-zip")
+
+
+def test_large_members(tmp_path):
+    """Of a member that is no model only the beginning is unpacked: a wheel may hold more than is ever inspected."""
+    with zipfile.ZipFile(tmp_path / "large.whl", "w", zipfile.ZIP_DEFLATED, compresslevel=1) as archive:
+        with archive.open("a/lib.so", "w", force_zip64=True) as member:
+            member.write(b"\x7fELF\2\1\1" + bytes(121))
+            for _ in range(1100):
+                member.write(bytes(1 << 20))
+        archive.writestr("a/other.so", b"\x7fELF\2\1\1" + bytes(121))
+    large = scan(tmp_path / "large.whl")[0]
+    assert large["verdict"] == "allow" and not large["format"]
 
 
 def test_7z(tmp_path):
