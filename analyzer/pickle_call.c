@@ -321,6 +321,9 @@ void call_build(struct machine *machine, word target, word state)
 
     if (word_tag(target) == TAG_GLOBAL || word_tag(target) == TAG_UNKNOWN) {
         call_change(machine, target, &state, 1, false, "its state is set, although the stream did not make it");
+        /* Of a class or function that may be called it is another thing to change it, for the whole program. */
+        if (word_tag(target) == TAG_GLOBAL && word_index(target) != NAMES_MAX)
+            report_import(machine, name_attribute(machine, word_index(target), "__dict__", sizeof "__dict__" - 1));
         return;
     }
     if (word_tag(target) != TAG_OBJECT)

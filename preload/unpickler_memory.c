@@ -10,7 +10,7 @@
 static struct layout {
     size_t type;         /* of any object's ob_type */
     size_t buffer, read; /* of the Py_buffer that it reads from, and of its file's read() */
-    struct py_object *unpickler, *reader; /* the classes Unpickler and BytesIO */
+    struct py_object *unpickler, *reader, *buffered; /* the classes Unpickler, BytesIO and BufferedReader */
 } layout;
 
 enum { LAYOUT_NOT_YET, LAYOUT_BUSY, LAYOUT_DONE, LAYOUT_FAILED };
@@ -103,6 +103,7 @@ static bool learn(void)
     struct py_object *bytes = python->PyBytes_FromStringAndSize(sample, (ptrdiff_t)SAMPLE_LENGTH);
     layout.unpickler = python_attribute(python_module("_pickle"), "Unpickler");
     layout.reader = python_attribute(python_module("_io"), "BytesIO");
+    layout.buffered = python_attribute(python_module("_io"), "BufferedReader");
     struct py_object *file = python_call(layout.reader, bytes);
     struct py_object *object = file != NULL ? python_call(layout.unpickler, file) : NULL;
     struct py_object *load = python_attribute(object, "load");
@@ -116,7 +117,7 @@ static bool learn(void)
     python_release(object);
     python_release(file);
     python_release(bytes);
-    return layout.buffer != 0 && layout.read != 0;
+    return layout.buffered != NULL && layout.buffer != 0 && layout.read != 0;
 }
 
 static bool learnt(void)
@@ -138,8 +139,8 @@ static enum native_answer find_load(void *context, const struct native_frame *fr
     return NATIVE_ENOUGH;
 }
 
-/* load() needs its object after the call that led here: the stack up to its end holds it, in a slot of its own or where a
- * function that it called saved the register. The highest is load()'s own. */
+/* load() needs its object after the call that led here: the stack up to its end holds it, in a slot of its own or where
+ * a function that it called saved the register. The highest is load()'s own. */
 static __attribute__((noinline)) unsigned find_objects(uintptr_t objects[UNPICKLER_MEMORIES])
 {
     uintptr_t cfa = 0, here;
@@ -172,9 +173,15 @@ static bool of_buffer(uintptr_t object, struct unpickler_memory *memory)
     return true;
 }
 
-/* The whole of a BytesIO, whose value is lent and not copied. Takes over the reference. */
+/* The whole of a BytesIO, also of one within a BufferedReader: its value is lent and not copied. Takes over the
+ * reference. */
 static bool of_reader(struct py_object *reader, struct unpickler_memory *memory)
 {
+    struct py_object *raw = python_is_kind(reader, layout.buffered) ? python_attribute(reader, "raw") : NULL;
+    if (raw != NULL) {
+        python_release(reader);
+        reader = raw;
+    }
     struct py_object *get = python_is_kind(reader, layout.reader) ? python_attribute(reader, "getvalue") : NULL;
     struct py_object *value = python_call(get, NULL), *length = NULL;
     bool found = python_is(value, python_api()->PyBytes_Type);

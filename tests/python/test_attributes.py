@@ -1,5 +1,5 @@
-"""What pickles take of objects by getattr(), which no event tells of, and hand on to be called later: judged as the names
-that they are, wherever the bytes came from."""
+"""What pickles take of objects by getattr(), which no event tells of, and hand on to be called later: judged as the
+names that they are, wherever the bytes came from."""
 import json
 
 import pytest
@@ -65,6 +65,7 @@ LOAD = """
         "bytearray": lambda data: pickle.loads(bytearray(data)),
         "view": lambda data: pickle.loads(memoryview(b"_" + data)[1:]),
         "load": lambda data: pickle.load(io.BytesIO(data)),
+        "buffered": lambda data: pickle.load(io.BufferedReader(io.BytesIO(data))),
         "subclass": lambda data: Quiet(io.BytesIO(data)).load(),
         "pure": pickle._loads,
         "pure-file": lambda data: pickle._Unpickler(io.BytesIO(data)).load(),
@@ -81,7 +82,7 @@ LOAD = """
         except Exception as error:
             print(case, way, type(error).__name__, str(error)[:14])
 """
-WAYS = ("loads", "bytearray", "view", "load", "subclass", "pure", "pure-file", "nested", "unpacked", "file")
+WAYS = ("loads", "bytearray", "view", "load", "buffered", "subclass", "pure", "pure-file", "nested", "unpacked", "file")
 
 PARTIAL = old_name("functools", "partial")
 
