@@ -319,7 +319,8 @@ CLASSES = {
                                           text(f"import argparse; argparse.Namespace.x = 1; {code(m)}"))),
              "builtins.exec"),
         Case("attributes of a listed class",
-             whole(lambda m: name("collections", "Counter") + b"N}" + text("x") + b"Ns\x86b"), "collections:Counter.__dict__", effect="import", fires=False,
+             whole(lambda m: name("collections", "Counter") + b"N}" + text("x") + b"Ns\x86b"),
+             "collections:Counter.__dict__", effect="import", fires=False,
              twin=PROTO + name("collections", "Counter") + b")\x81}" + text("x") + b"Nsb.")]),
     34: ("encodings", [
         Case("escapes in UNICODE", whole(lambda m: b"V\\u0070osix\nV\\U00000073ystem\n\x93" + command(m) + b"\x85R"),
