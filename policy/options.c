@@ -59,14 +59,21 @@ static const cJSON *switches_of(const cJSON *root)
     return switches != NULL ? switches->child : NULL;
 }
 
-/* Where it is made known, or NULL. */
+/* Where it is made known, or NULL: by the later word, but under a locked site by the user only what nobody else knows. */
 static const cJSON *definition(const struct policy *policy, const char *variable)
 {
-    for (size_t number = 0; number < policy->document_count; number++)
-        for (const cJSON *each = switches_of(policy->documents[number].root); each != NULL; each = each->next)
-            if (cJSON_IsObject(each) && strcmp(each->string, variable) == 0)
-                return each;
-    return NULL;
+    const cJSON *users = NULL;
+    for (size_t number = 0; number < policy->document_count; number++) {
+        const struct document *document = &policy->documents[number];
+        const cJSON *switches = cJSON_GetObjectItemCaseSensitive(document->root, "switches");
+        const cJSON *found = cJSON_GetObjectItemCaseSensitive(switches, variable);
+        if (!cJSON_IsObject(found))
+            continue;
+        if (!policy->locked || document->tier != TIER_USER)
+            return found;
+        users = users != NULL ? users : found;
+    }
+    return users;
 }
 
 bool check_switch_names(const struct policy *policy, const struct compiler *compilers, size_t count)

@@ -51,7 +51,7 @@ static bool check_top(const struct compiler *compiler, const cJSON *member)
 {
     const char *key = member->string;
     if (strcmp(key, "version") == 0) {
-        if (cJSON_IsNumber(member) && member->valuedouble > 0.5 && member->valuedouble < 1.5)
+        if (cJSON_IsNumber(member) && member->valueint == 1 && member->valuedouble <= 1)
             return true;
         return fault_at_value(compiler, member, "this guard reads policies of version 1", NULL, NULL);
     }
@@ -77,7 +77,7 @@ static bool check_top(const struct compiler *compiler, const cJSON *member)
     if (strcmp(key, "switches") == 0)
         return check_switches(compiler, member);
     if (strcmp(key, "$schema") == 0)
-        return true;
+        return cJSON_IsString(member) || fault_at_value(compiler, member, "the value of", key, " is a string");
     const char *nearest = words_nearest(&top_words, key);
     char after[64];
     struct text text = text_into(after, sizeof after);
@@ -164,7 +164,7 @@ static bool parse_all(struct policy *policy, struct compiler *compilers, size_t 
         cJSON *root = document_parse(compiler, POLICY_SHAPE);
         if (root == NULL)
             return false;
-        policy->documents[policy->document_count++].root = root;
+        policy->documents[policy->document_count++] = (struct document){root, compiler->tier};
         if (!check_document(compiler))
             return false;
         const cJSON *list = cJSON_GetObjectItemCaseSensitive(root, "rules");

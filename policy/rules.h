@@ -66,7 +66,10 @@ struct index_hits index_find(const struct rule_index *index, enum effect_kind ki
 /* The next entry in the rules' order, or NULL. */
 const struct index_entry *index_next(const struct rule_index *index, struct index_hits *hits);
 
-struct document { cJSON *root; };
+struct document {
+    cJSON *root;
+    enum tier tier;
+};
 
 struct policy {
     struct document *documents;

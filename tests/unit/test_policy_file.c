@@ -126,6 +126,38 @@ static void test_settings(void)
             "a user cannot extend ipc under a locked site");
 }
 
+static void take_switch(void *context, const struct policy_switch *found)
+{
+    if (strcmp(found->variable, "TORCH_FORCE_WEIGHTS_ONLY_LOAD") == 0)
+        snprintf(context, 8, "%s", found->value);
+}
+
+/* What a user's word for a switch makes of it. */
+static bool switch_gives(const char *site, const char *user, const char *expected)
+{
+    struct policy_text texts[] = {{.name = "site", .text = site, .length = strlen(site), .site = true},
+                                  {.name = "user", .text = user, .length = strlen(user)}};
+    struct policy_fault fault;
+    struct policy *policy = policy_load(texts, 2, &fault);
+    char value[8] = "";
+    if (policy != NULL)
+        policy_switches(policy, take_switch, value);
+    policy_free(policy);
+    return policy != NULL && strcmp(value, expected) == 0;
+}
+
+static void test_switches(void)
+{
+    static const char on[] = "{\"version\": 1, \"switches\": {\"TORCH_FORCE_WEIGHTS_ONLY_LOAD\": true}}",
+                      locked[] = "{\"version\": 1, \"locked\": true, "
+                                 "\"switches\": {\"TORCH_FORCE_WEIGHTS_ONLY_LOAD\": true}}",
+                      off[] = "{\"version\": 1, \"switches\": {\"TORCH_FORCE_WEIGHTS_ONLY_LOAD\": false}}",
+                      other[] = "{\"version\": 1, \"switches\": "
+                                "{\"TORCH_FORCE_WEIGHTS_ONLY_LOAD\": {\"value\": \"0\", \"why\": \"x\"}}}";
+    unit_ok(switch_gives(on, off, "") && switch_gives(on, other, "0"), "the user has the last word on a switch");
+    unit_ok(switch_gives(locked, off, "1") && switch_gives(locked, other, "1"), "but not under a locked site");
+}
+
 static void test_facts(void)
 {
     struct policy_fault fault;
@@ -240,6 +272,7 @@ int main(void)
 {
     test_faults();
     test_settings();
+    test_switches();
     test_facts();
     test_describe();
     test_add_rule();
