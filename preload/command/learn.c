@@ -91,13 +91,16 @@ static bool known_sha256(void *context, char hex[65])
     return hex[0] != '\0';
 }
 
-/* Does the policy let it happen, both when the file is opened and when the name is resolved? */
-static bool is_allowed(const struct policy *policy, const struct want *want)
+/* Does the policy let it happen, both when the file is opened and when the name is resolved? `attack`: it is known to be
+ * one, by the rule in the record or by the policy's own word, since any program could have written the record. */
+static bool is_allowed(const struct policy *policy, const struct want *want, bool *attack)
 {
     static const enum moment moments[] = {MOMENT_LOAD, MOMENT_LIVE};
+    bool allowed = true;
     struct effect effect = {.kind = want->effect, .name = want->name, .format = "unknown"};
     struct want copy = *want;
 
+    *attack = want->rule && policy_rule_is_attack(policy, want->rule);
     for (size_t i = 0; i < sizeof(moments) / sizeof(*moments); i++) {
         struct subject subject = {
             .effect = &effect,
@@ -112,14 +115,10 @@ static bool is_allowed(const struct policy *policy, const struct want *want)
         struct judgement judgement;
         policy_judge(policy, &subject, &judgement);
         if (judgement.decision == DECISION_DENY || judgement.unlisted)
-            return false;
+            allowed = false;
+        *attack |= judgement.attack;
     }
-    return true;
-}
-
-static bool is_attack(const struct policy *policy, const struct want *want)
-{
-    return want->rule && policy_rule_is_attack(policy, want->rule);
+    return allowed;
 }
 
 static bool is_accepted(const struct request *request, const char *name)
@@ -181,11 +180,12 @@ static size_t wants_sift(const struct request *request, struct wants *wants, con
     for (size_t i = 0; i < wants->count; i++) {
         struct want *want = &wants->list[i], swap;
         const char *why = NULL;
+        bool attack;
         if (want_needs_content(want))
             take_content(want);
-        if (is_allowed(policy, want))
+        if (is_allowed(policy, want, &attack))
             continue;
-        if (is_attack(policy, want) && !is_accepted(request, want->name))
+        if (attack && !is_accepted(request, want->name))
             why = "known to be dangerous; to allow it all the same, name it with --accept";
         else if (want_needs_content(want) && want->sha256[0] == '\0')
             why = "its content is not known any more, so a rule would allow any other as well";

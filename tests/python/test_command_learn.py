@@ -198,6 +198,16 @@ def test_what_is_dangerous_is_not_learnt_silently(tmp_path):
     assert "posix.system" in shadows.stdout and "in some cases only" in shadows.stdout
 
 
+def test_what_is_dangerous_is_known_whatever_the_record_says(log, tmp_path):
+    """Whatever runs in audit mode can write to its log."""
+    log.add("call", "posix.system", rule="unlisted-call")
+    log.add("call", "builtins.eval", rule=None)
+    log.add("call", "pkg.make")
+    run = log.learn("-o", tmp_path / "p.json")
+    assert run.returncode == 1 and run.stderr.count("known to be dangerous") == 2, run.stderr
+    assert [rule["match"] for rule in rules(tmp_path / "p.json")] == [["pkg.make"]]
+
+
 def test_damaged_files_are_pinned_to_their_content(log, tmp_path):
     path = tmp_path / "odd.bin"
     path.write_bytes(b"odd")
