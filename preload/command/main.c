@@ -34,6 +34,20 @@ static const char help[] = "Usage: guard VERB [OPTION...] [ARGUMENT...]\n"
                            "\n"
                            "`guard VERB --help` says more; so does guard(1).\n";
 
+static int print_version(void)
+{
+    puts("guard " GUARD_VERSION);
+    return 0;
+}
+
+/* Behind a verb, or a verb of policy. */
+static bool asks_version(int argc, char **argv)
+{
+    int at = argc > 2 && strcmp(argv[1], "policy") == 0 && argv[2][0] != '-' ? 3 : 2;
+
+    return argc > at && strcmp(argv[at], "--version") == 0;
+}
+
 int main(int argc, char **argv)
 {
     const char *verb = argc > 1 ? argv[1] : NULL;
@@ -42,13 +56,11 @@ int main(int argc, char **argv)
         fputs(help, verb ? stdout : stderr);
         return verb ? 0 : EXIT_USAGE;
     }
-    if (strcmp(verb, "--version") == 0) {
-        puts("guard " GUARD_VERSION);
-        return 0;
-    }
+    if (strcmp(verb, "--version") == 0)
+        return print_version();
     digest_start();
     for (size_t i = 0; i < sizeof(verbs) / sizeof(*verbs); i++)
         if (strcmp(verb, verbs[i].name) == 0)
-            return verbs[i].run(argc - 1, argv + 1);
+            return asks_version(argc, argv) ? print_version() : verbs[i].run(argc - 1, argv + 1);
     return command_usage(EXIT_USAGE, NULL, "there is no verb \"%s\"", verb);
 }

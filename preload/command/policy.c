@@ -79,14 +79,20 @@ static int policy_check(int argc, char **argv)
     struct policy_fault fault = {0};
     struct shadows shadows = {0};
 
-    if (argc != 2 || argv[1][0] == '\0')
+    static const struct option options[] = {{0}};
+    opterr = 0;
+    optind = 1;
+    if (getopt_long(argc, argv, ":", options, NULL) != -1)
+        return command_usage(EXIT_USAGE, "policy", "check has no option %s", argv[optind - 1]);
+    const char *file = optind + 1 == argc ? argv[optind] : "";
+    if (file[0] == '\0')
         return command_usage(EXIT_USAGE, "policy", "check takes one FILE");
-    struct policy *policy = settings_load_policy(argv[1], &fault);
+    struct policy *policy = settings_load_policy(file, &fault);
     if (!policy) {
         command_print_fault("policy", &fault);
         return EXIT_DENIED;
     }
-    command_print_visible(stdout, argv[1]);
+    command_print_visible(stdout, file);
     puts(": valid");
     policy_shadows(policy, print_shadow, &shadows);
     policy_free(policy);

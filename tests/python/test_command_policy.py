@@ -160,10 +160,18 @@ def test_add_at_the_same_time(tmp_path):
                   for rule in json.loads(policy.read_text())["rules"]) == sorted(f"m.f{n}" for n in range(12))
 
 
-@pytest.mark.parametrize("words", [[], ["nonsense"], ["show", "x"], ["show", "--policy"]])
+@pytest.mark.parametrize("words", [[], ["nonsense"], ["show", "x"], ["show", "--policy"], ["check"],
+                                   ["check", "--bogus"], ["check", "a", "b"]])
 def test_wrong_usage(words):
     run = guard("policy", *words)
     assert run.returncode == 2 and run.stderr.startswith("guard policy: ")
+
+
+def test_version_everywhere():
+    verbs = ["run", "scan", "report", "lock", "learn", "policy"]
+    for words in [], *([verb] for verb in verbs), *(["policy", verb] for verb in ("show", "check", "explain", "add")):
+        run = guard(*words, "--version")
+        assert run.returncode == 0 and run.stdout.startswith("guard ") and not run.stderr, words
 
 
 def test_help():
