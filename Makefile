@@ -65,6 +65,7 @@ ANALYZER := $(wildcard analyzer/*.c analyzer/*/*.c)
 POLICY := $(wildcard policy/*.c policy/*/*.c policy/*.S)
 PRELOAD := $(wildcard preload/*.c preload/*.S)
 COMMAND := $(wildcard preload/command/*.c preload/command/*.S)
+COMMAND_PARTS := $(filter-out preload/command/main.c,$(COMMAND)) # what a fuzzer may call
 objects = $(patsubst %,$O/%.o,$(basename $(1)))
 LIBRARY_OBJECTS := $(call objects,$(PRELOAD) $(POLICY) $(ANALYZER))
 COMMAND_OBJECTS := $(call objects,$(COMMAND))
@@ -184,8 +185,8 @@ $B/$1/obj/%.o: %.c $O/flags $(THIRD_STAMP)
 	$Qmkdir -p $$(@D)
 	$$(call say,CC,"$$< ($1)")
 	$Q$2 $$(OWN_CPPFLAGS) $$(OWN_CFLAGS) -g $3 -MMD -MP -c $$< -o $$@
-$B/$1/library.a: $(patsubst %.c,$B/$1/obj/%.o,$(filter %.c,$(PRELOAD) $(POLICY) $(ANALYZER))) \
-                 $(call objects,$(filter %.S,$(POLICY)))
+$B/$1/library.a: $(patsubst %.c,$B/$1/obj/%.o,$(filter %.c,$(PRELOAD) $(POLICY) $(ANALYZER) $(COMMAND_PARTS))) \
+                 $(call objects,$(filter %.S,$(POLICY) $(COMMAND_PARTS)))
 	$Qrm -f $$@
 	$Q$$(AR) rcs $$@ $$^
 -include $(wildcard $B/$1/obj/*/*.d $B/$1/obj/*/*/*.d)

@@ -62,7 +62,7 @@ static void take_file(struct inventory *inventory, const struct model_identity *
     if (!file->path)
         file->path = command_copy(path);
     /* The latest record is the truest. */
-    if (sha256 && strlen(sha256) == DIGEST_HEX - 1)
+    if (sha256)
         strcpy(file->sha256, sha256);
     if (!model->folder && length > inside + 1 && path[length - inside - 1] == '/' &&
         strcmp(path + length - inside, identity->inside) == 0)
@@ -131,7 +131,7 @@ static void take_record(struct inventory *inventory, const struct log_line *line
         !is_wanted(inventory, &identity, path, code ? "python" : log_text(record, "format"),
                    text_is(record, "edge", "declared")))
         return;
-    take_file(inventory, &identity, path, log_text(record, "sha256"));
+    take_file(inventory, &identity, path, log_sha256(record));
     if (load && parent && strcmp(parent, identity.id) != 0)
         inventory_edge(inventory, parent, identity.id);
 }

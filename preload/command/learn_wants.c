@@ -104,7 +104,7 @@ static void take(struct wants *wants, const struct denial *denial)
     }
     struct want *known = &wants->list[*number - 1];
     known->count++;
-    if (content && denial->sha256 && strlen(denial->sha256) == DIGEST_HEX - 1)
+    if (content && denial->sha256)
         strcpy(known->sha256, denial->sha256);
 }
 
@@ -128,7 +128,7 @@ static void take_record(struct wants *wants, const struct log_line *line)
         .name = log_text(record, "name"),
         .rule = log_text(record, "rule"),
         .path = log_text(record, "path"),
-        .sha256 = log_text(record, "sha256"),
+        .sha256 = log_sha256(record),
         .origin = log_text(record, "origin"),
         .model = file ? &model : NULL,
         .record = record,

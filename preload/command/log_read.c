@@ -1,6 +1,7 @@
 #define _GNU_SOURCE
 #include "log_read.h"
 
+#include "../digest.h"
 #include "command.h"
 
 #include <errno.h>
@@ -169,6 +170,13 @@ int64_t log_number(const cJSON *object, const char *key, int64_t otherwise)
     if (!cJSON_IsNumber(item) || !(item->valuedouble > -9007199254740992.0 && item->valuedouble < 9007199254740992.0))
         return otherwise;
     return (int64_t)item->valuedouble;
+}
+
+const char *log_sha256(const cJSON *object)
+{
+    const char *hex = log_text(object, "sha256");
+
+    return hex && strlen(hex) == DIGEST_HEX - 1 && strspn(hex, "0123456789abcdef") == DIGEST_HEX - 1 ? hex : NULL;
 }
 
 static void copy(char *to, size_t size, const char *text)

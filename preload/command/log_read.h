@@ -39,6 +39,9 @@ const char *log_text(const cJSON *object, const char *key);
 /* The number of a member, or `otherwise`. */
 int64_t log_number(const cJSON *object, const char *key, int64_t otherwise);
 
+/* The line's "sha256"; NULL: it has none, or what is no such hash. */
+const char *log_sha256(const cJSON *object);
+
 /* Which model the file of a line belongs to, and where in it it lies: by the record's "model", else by the path. False:
  * the line has no absolute path. */
 bool log_model(const struct log_line *line, struct model_identity *identity);

@@ -122,22 +122,18 @@ int command_report(int argc, char **argv)
     int status = options_read(argc, argv, &form, &file);
     if (status >= 0)
         return status;
-    struct report *report = command_memory(sizeof(*report));
-    report->models.most = REPORT_MODELS;
-    report->files.most = report->reals.most = REPORT_FILES;
-    report->edges.most = report->declared.most = REPORT_EDGES;
-    report->events.most = REPORT_EVENTS;
-    report->processes.most = report->programs.most = REPORT_PROCESSES;
-    report->stacks.most = REPORT_STACKS;
-    report->log_count = (size_t)(argc - optind);
-    report->policy = command_load_policy("report", NULL);
-    if (!report->policy)
+    struct policy *policy = command_load_policy("report", NULL);
+    if (!policy)
         return EXIT_USAGE;
+    struct report *report = report_new(policy);
+    report->log_count = (size_t)(argc - optind);
     bool read = log_read("report", argv + optind, (size_t)(argc - optind), report_take, report, &report->totals);
     if (report->totals.scans > 0)
-        command_error(0, "report", "%llu lines of guard scan are left out: they tell of no run",
+        command_error(0, "report", "lines of guard scan are left out, as they tell of no run: %llu",
                       (unsigned long long)report->totals.scans);
     report_join(report);
     status = report_write(report, form ? form : form_of_file(file), file);
+    report_free(report);
+    policy_free(policy);
     return read ? status : EXIT_USAGE;
 }

@@ -43,6 +43,7 @@ struct model {
     size_t file_count;
     uint64_t bytes, loads;
     struct edge *edges; /* to the models that it leads to, the latest first */
+    struct model *next_asked; /* report_text.c: what the same caller asked for next */
 };
 
 /* Further names and paths of a file that are kept. */
@@ -124,6 +125,10 @@ struct report {
     const struct policy *policy;
     size_t log_count;
 };
+
+/* An empty one; `policy` says who is a loader, and stays the caller's. */
+struct report *report_new(const struct policy *policy);
+void report_free(struct report *report);
 
 /* Takes in one line of a log: for log_read(). */
 void report_take(void *report, const struct log_line *line);

@@ -14,6 +14,7 @@ void report_add(char **kept, size_t *count, const char *text);
 
 /* The row of each, made where there is none; NULL when the table is full. */
 struct model *report_model(struct report *report, const char *id);
+/* `kind`: what a record calls it; the three that there are come out. */
 struct edge *report_edge(struct report *report, struct model *parent, struct model *child, const char *kind);
 /* `real`: what the kernel calls it. A further link within the model to a file that is there already is a name of that
  * one. */

@@ -42,6 +42,10 @@ void report_declared(struct report *report, const struct log_line *line, struct 
     free(target);
 }
 
+/* Models that one model led to, searched for a relative name. Real ones lead to five; a hostile log may have every edge
+ * at one model, and as many names to look for. */
+#define CHILDREN_SEARCHED 256
+
 static bool ends_with(const char *text, const char *end)
 {
     size_t length = strlen(text), end_length = strlen(end);
@@ -71,7 +75,9 @@ static struct model *child_find(const struct report *report, const struct declar
     }
     while (target[0] == '.' && (target[1] == '/' || target[1] == '.'))
         target += target[1] == '/' ? 2 : target[2] == '/' ? 3 : 2;
-    for (const struct edge *edge = declared->model->edges; edge && target[0] != '\0'; edge = edge->next)
+    unsigned searched = 0;
+    for (const struct edge *edge = declared->model->edges; edge && target[0] != '\0' && searched < CHILDREN_SEARCHED;
+         edge = edge->next, searched++)
         if (ends_with(edge->child->key, target))
             return edge->child;
     return NULL;

@@ -81,6 +81,8 @@ struct edge *report_edge(struct report *report, struct model *parent, struct mod
 {
     char *key;
 
+    if (strcmp(kind, "declared") != 0 && strcmp(kind, "pickled") != 0)
+        kind = "observed";
     if (asprintf(&key, "%s\n%s\n%s", parent->key, child->key, kind) < 0)
         exit(command_error(EXIT_USAGE, "report", "out of memory"));
     struct edge *edge = table_row(&report->edges, key, sizeof(*edge));
@@ -133,4 +135,64 @@ int64_t report_stack(struct report *report, const cJSON *object)
         stack->number = (int64_t)report->stacks.count;
     free(text);
     return stack ? stack->number - 1 : -1;
+}
+
+struct report *report_new(const struct policy *policy)
+{
+    struct report *report = command_memory(sizeof(*report));
+
+    report->models.most = REPORT_MODELS;
+    report->files.most = report->reals.most = REPORT_FILES;
+    report->edges.most = report->declared.most = REPORT_EDGES;
+    report->events.most = REPORT_EVENTS;
+    report->processes.most = report->programs.most = REPORT_PROCESSES;
+    report->stacks.most = REPORT_STACKS;
+    report->policy = policy;
+    return report;
+}
+
+static void texts_free(char *const *texts, size_t count)
+{
+    for (size_t i = 0; i < count; i++)
+        free(texts[i]);
+}
+#define TEXTS_FREE(...) texts_free((char *const[]){__VA_ARGS__}, sizeof((char *const[]){__VA_ARGS__}) / sizeof(char *))
+
+void report_free(struct report *report)
+{
+    struct table *tables[] = {&report->models, &report->files,     &report->reals,  &report->edges,   &report->declared,
+                              &report->events, &report->processes, &report->stacks, &report->programs};
+
+    for (size_t i = 0; i < report->models.count; i++) {
+        const struct model *model = report->models.rows[i];
+        TEXTS_FREE(model->revision, model->ref, model->asked.name, model->asked.file, model->asked.named_by,
+                   model->asked.named_file);
+    }
+    for (size_t i = 0; i < report->files.count; i++) {
+        const struct file *file = report->files.rows[i];
+        TEXTS_FREE(file->inside, file->path, file->real, file->format, file->sha256, file->rule, file->why, file->from);
+        texts_free(file->names, file->name_count);
+        texts_free(file->copies, file->copy_count);
+    }
+    for (size_t i = 0; i < report->edges.count; i++) {
+        const struct edge *edge = report->edges.rows[i];
+        TEXTS_FREE(edge->kind, edge->from, edge->field, edge->revision);
+    }
+    for (size_t i = 0; i < report->declared.count; i++) {
+        const struct declared *declared = report->declared.rows[i];
+        TEXTS_FREE(declared->target, declared->from, declared->path, declared->kind, declared->field,
+                   declared->revision);
+    }
+    for (size_t i = 0; i < report->events.count; i++) {
+        const struct event *event = report->events.rows[i];
+        TEXTS_FREE(event->event, event->rule, event->severity, event->name, event->arguments, event->path, event->why,
+                   event->origin);
+    }
+    for (size_t i = 0; i < report->processes.count; i++) {
+        const struct process *process = report->processes.rows[i];
+        TEXTS_FREE(process->program, process->mode);
+    }
+    for (size_t i = 0; i < sizeof(tables) / sizeof(*tables); i++)
+        table_free(tables[i]);
+    free(report);
 }

@@ -42,3 +42,15 @@ void *table_row(struct table *table, const char *key, size_t size)
     table->rows[table->count++] = row;
     return row;
 }
+
+void table_free(struct table *table)
+{
+    while (table->root)
+        tdelete(*(void *const *)table->root, &table->root, compare);
+    for (size_t i = 0; i < table->count; i++) {
+        free(*(char **)table->rows[i]);
+        free(table->rows[i]);
+    }
+    free(table->rows);
+    *table = (struct table){0};
+}

@@ -19,4 +19,7 @@ void *table_find(const struct table *table, const char *key);
 /* The row of `key`, or a new one of `size` zeroed bytes with a copy of it; NULL when the table is full. */
 void *table_row(struct table *table, const char *key, size_t size);
 
+/* Frees the rows with their keys; what else hangs from a row is the caller's. */
+void table_free(struct table *table);
+
 #endif

@@ -10,8 +10,12 @@ static double time_read(const char *text)
 {
     struct tm tm = {0};
     const char *rest = text ? strptime(text, "%Y-%m-%dT%H:%M:%S", &tm) : NULL;
+    double time = rest ? (double)timegm(&tm) : 0, part = 0.1;
 
-    return rest ? (double)timegm(&tm) + (*rest == '.' ? strtod(rest, NULL) : 0) : 0;
+    if (rest && *rest == '.')
+        for (rest++; *rest >= '0' && *rest <= '9'; rest++, part /= 10)
+            time += part * (*rest - '0');
+    return time;
 }
 
 static enum decision decision_read(const char *text)

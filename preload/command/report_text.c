@@ -134,10 +134,26 @@ static bool is_root(const struct model *model)
     return model->loaded && !model->led_to;
 }
 
-static bool same_asker(const struct model *a, const struct model *b)
+struct caller {
+    char *key; /* by whom, and its name */
+    struct model *first, **end; /* what it asked for, in the order in which it was seen */
+};
+
+static void callers_find(const struct table *models, struct table *callers)
 {
-    return a->asked.by == b->asked.by &&
-           strcmp(a->asked.name ? a->asked.name : "", b->asked.name ? b->asked.name : "") == 0;
+    callers->most = models->count;
+    for (size_t i = 0; i < models->count; i++) {
+        struct model *model = models->rows[i];
+        char key[REPORT_TEXT + 8];
+        if (!is_root(model))
+            continue;
+        snprintf(key, sizeof(key), "%d%s", (int)model->asked.by, model->asked.name ? model->asked.name : "");
+        struct caller *caller = table_row(callers, key, sizeof(*caller));
+        if (!caller->end)
+            caller->end = &caller->first;
+        *caller->end = model;
+        caller->end = &model->next_asked;
+    }
 }
 
 static void print_asker(const struct tree *tree, const struct asked *asked)
@@ -158,24 +174,21 @@ static void print_asker(const struct tree *tree, const struct asked *asked)
 static void draw_roots(struct tree *tree)
 {
     const struct table *models = &tree->report->models;
+    struct table callers = {0};
 
-    for (size_t i = 0; i < models->count; i++) {
-        struct model *first = models->rows[i];
-        if (!is_root(first) || first->drawn)
-            continue;
-        size_t last = i;
-        for (size_t k = i; k < models->count; k++)
-            if (is_root(models->rows[k]) && same_asker(first, models->rows[k]))
-                last = k;
-        print_asker(tree, &first->asked);
-        for (size_t k = i; k <= last; k++) {
-            struct model *model = models->rows[k];
-            if (!is_root(model) || !same_asker(first, model))
-                continue;
-            tree->last[1] = k == last;
+    callers_find(models, &callers);
+    for (size_t i = 0; i < callers.count; i++) {
+        struct model *model = ((const struct caller *)callers.rows[i])->first;
+        while (model && model->drawn)
+            model = model->next_asked;
+        if (model)
+            print_asker(tree, &model->asked);
+        for (; model; model = model->next_asked) {
+            tree->last[1] = model->next_asked == NULL;
             draw(tree, model, NULL, 1);
         }
     }
+    table_free(&callers);
     /* Circles, which no root leads to. */
     for (size_t i = 0; i < models->count; i++) {
         struct model *model = models->rows[i];

@@ -222,6 +222,38 @@ LZ4 = bytes.fromhex("04224d18684022000000000000002e22000080800263706f7369780a"
 ZSTD = bytes.fromhex("28b52ffd2022110100800263706f7369780a73797374656d0a71005802000000696471018571025271032e")
 
 
+def guard_log():
+    """Records of a run and a line of a scan, as report, lock and learn read them."""
+    by = {"python": [{"file": "/usr/lib/python3/dist-packages/peft/auto.py", "line": 131, "function": "load"},
+                     {"file": "/srv/infer.py", "line": 12, "function": "<module>"}],
+          "native": [{"object": "libtorch.so", "symbol": "load"}]}
+    adapter, base = ({"id": f"hf:org/{name}", "revision": "a" * 40, "inside": "config.json"} for name in ("adapter", "base"))
+    path = "/c/models--org--%s/snapshots/" + "a" * 40 + "/config.json"
+    lines = [
+        {"event": "start", "path": "/usr/bin/python3"},
+        {"event": "depend", "edge": "declared", "effect": "depend", "name": "org/base", "field": "base_model_name_or_path",
+         "pinned": False, "target": "hf:org/base", "model": adapter, "path": path % "adapter"},
+        {"event": "depend", "edge": "declared", "name": "../other", "field": "encoder", "model": adapter,
+         "path": path % "adapter"},
+        {"event": "load", "format": "json", "size": 10, "sha256": "0" * 64, "model": adapter, "path": path % "adapter",
+         "by": by, "named": {"by": "app", "file": "/srv/infer.py", "line": 12}},
+        {"event": "load", "format": "pickle", "parent": "hf:org/adapter", "edge": "declared", "from": "config.json",
+         "model": base, "path": path % "base", "real": "/c/blobs/x", "revision": "refs/pr/1"},
+        {"event": "load", "decision": "deny", "rule": "exec-call", "effect": "call", "name": "posix.system",
+         "args": '"id"', "format": "pickle", "path": "/m/pytorch_model.bin", "why": "runs a program or code", "by": by},
+        {"event": "call", "decision": "deny", "rule": "unlisted-call", "effect": "call", "name": "pkg.make",
+         "edge": "pickled", "args": '"org/more"', "model": base, "path": path % "base", "by": by},
+        {"event": "code", "effect": "code", "name": "python", "decision": "deny", "sha256": "1" * 64, "origin": "library",
+         "path": "/c/models--org--base/snapshots/b/x\udc80.py"},
+        {"event": "drift", "decision": "warn", "rule": "lock-changed", "path": "/m/a.bin", "locked": {"sha256": "2" * 64}},
+    ]
+    text = "".join(json.dumps({"v": 1, "time": f"2026-01-01T00:00:0{seq}.25Z", "pid": 7, "seq": seq, "mode": "audit",
+                               "decision": "allow", **line}) + "\n" for seq, line in enumerate(lines))
+    scan = {"path": "/m/x.pkl", "verdict": "deny", "format": ["zip", "pickle"], "depends": [], "error": None,
+            "findings": [{"rule": "unlisted-call", "decision": "deny", "effect": "call", "name": "pkg.make"}]}
+    return (text + json.dumps(scan) + "\n{\"v\":1,\"event\":\"lo").encode()
+
+
 def seeds():
     call = pickle.dumps(Calls(), protocol=2)
     for protocol in range(pickle.HIGHEST_PROTOCOL + 1):
@@ -306,6 +338,7 @@ def seeds():
          "format": ["pickle"], "path": ["/m/**"], "model": ["hf:org/*"], "revision": "0" * 40, "sha256": "0" * 64,
          "process": "python*", "expires": "2030-01-01", "then": "allow", "severity": "low", "why": "measured"}],
         "limits": {}}, indent=1).encode()
+    yield "guard.log", guard_log()
     yield "text.txt", b"import os\nos.system('id')\n"
     yield "empty", b""
 

@@ -238,7 +238,7 @@ def test_what_guard_scan_found(host):
 
 
 def test_damage_is_counted_and_missing_files_are_said(host):
-    host.hub("org/base", OLD, "here", b"1")
+    host.hub("org/base", OLD, "here", b"1", sha256="no hash, but as long as one".ljust(64))
     host.hub("org/base", OLD, "away", None)
     host.hub("org/base", OLD, os.fsdecode(b"caf\xe9"), b"1")
     log = host.write()

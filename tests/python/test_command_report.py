@@ -271,6 +271,28 @@ def test_hostile_names(tmp_path):
     assert not set('"<>') & set(re.sub(r'"(?:[^"\\\n]|\\.)*"', "", dot).replace("->", "")), "a name ends its quotes"
 
 
+def test_hostile_values(tmp_path):
+    """What is no text keeps its form too: times with any number of seconds, kinds of edges that there are not."""
+    log = Log().start().load("acme/a", "config.json", parent="hf:acme/b", edge="x);background:url(//evil)")
+    log.start(time="2026-01-01T00:00:00.1e999Z").start(time="9999-12-31T23:59:59.99999999999999999999Z")
+    log.start(time="2026-01-01T00:00:00.nanZ")
+    graph = json.loads(report(log.write(tmp_path / "log"), "--format", "json").stdout,
+                       parse_constant=lambda word: pytest.fail(word))
+    assert [edge["kind"] for edge in graph["edges"]] == ["observed"]
+    assert graph["first"] == "2026-01-01T00:00:00.000000Z" and graph["last"].startswith(("9999-12-31", "10000-01-01"))
+
+
+def test_callers_in_order(tmp_path):
+    """Each caller once, where it was first seen, with all that it asked for."""
+    log = Log()
+    for number in range(3000):
+        asker = [{"file": f"/srv/app/ask{number % 1500}.py", "line": 1, "function": "<module>"}]
+        log.load(f"acme/m{number}", "config.json", python=asker)
+    lines = report(log.write(tmp_path / "log")).stdout.splitlines()
+    assert [line.split()[0] for line in lines[:4500:3]] == [f"ask{number}.py" for number in range(1500)]
+    assert lines[1].startswith("├── hf:acme/m0 ") and lines[2].startswith("└── hf:acme/m1500 ")
+
+
 def test_damaged_anywhere(logs):
     """Whatever a line holds, the report is made: values of other kinds than expected, missing ones, long ones."""
     lines = logs[1].read_text().splitlines()
