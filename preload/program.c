@@ -19,8 +19,13 @@ struct program {
     char shown[PATH_MAX], real[PATH_MAX];
     struct model_identity model;
     unsigned char head[SCAN_HEAD];
+    struct stat status;
     int fd;
 };
+
+/* A program whose start is denied is hashed for the record up to here, in half a second; models of many gigabytes are
+ * programs too, and rules that ask hash them whole. */
+#define HASHED_FOR_RECORD (1ll << 30)
 
 /* What may be started but not read can be no script, whose interpreter reads it. */
 static bool is_native(struct program *program, int fd, bool readable)
@@ -50,15 +55,17 @@ static bool judge(struct program *program, const char *detail, char *message, si
         .sha256 = file_hash_asked,
         .sha256_context = &program->fd,
     };
-    if (!guard_borrowed_memory())
-        return guard_decide(&subject, NULL, 0, message, size) != DECISION_DENY;
     struct judgement judgement;
     const struct policy *policy = guard_policy();
-    if (guard_mode() != MODE_ENFORCE)
-        return true;
     if (policy != NULL)
         policy_judge(policy, &subject, &judgement);
-    return policy != NULL && judgement.decision != DECISION_DENY;
+    if (guard_borrowed_memory())
+        return guard_mode() != MODE_ENFORCE || (policy != NULL && judgement.decision != DECISION_DENY);
+    if (program->status.st_size > HASHED_FOR_RECORD)
+        subject.sha256 = NULL;
+    enum decision decision = policy != NULL ? guard_act(&subject, &judgement, NULL, 0, message, size)
+                                            : guard_decide(&subject, NULL, 0, message, size);
+    return decision != DECISION_DENY;
 }
 
 static bool is_starter(const char *path)
@@ -81,6 +88,7 @@ static bool may_run(int dirfd, const char *path, const char *starter, const char
     struct program *program = fd >= 0 ? raw_take(NULL, sizeof *program) : NULL;
     if (program != NULL && is_native(program, (int)fd, readable)) {
         program->fd = (int)fd;
+        raw_fstat((int)fd, &program->status);
         check_name((int)fd, dirfd, path, program->shown, program->real);
         may = !is_models(program) || (starter != NULL && !is_starter(starter)) || judge(program, detail, message, size);
     }

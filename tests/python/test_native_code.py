@@ -2,6 +2,7 @@
 loaded as without the guard, $ORIGIN and RUNPATH included."""
 import hashlib
 import json
+import os
 import platform
 import shutil
 import subprocess
@@ -157,6 +158,9 @@ def test_a_rule_names_the_content(scene, libraries):
             file.write(b"another")
     run, words = said(policy)
     assert set(words.values()) == {"denied"}, str(run)
+    os.truncate(scene.path("model/tool"), 2 << 30)  # a program of many gigabytes is not hashed for the record alone
+    run, words = said(None)
+    assert {record["sha256"] is None for record in run.denials if record["event"] == "exec"} == {True}, str(run)
 
 
 BENIGN = {
