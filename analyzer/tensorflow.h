@@ -1,0 +1,74 @@
+/* Inside the analyzer only: TensorFlow's graphs. saved_model.c walks them, tensorflow_judge.c says which operators act,
+ * tensorflow_bid.c tells them from other files. */
+#ifndef GUARD_TENSORFLOW_H
+#define GUARD_TENSORFLOW_H
+
+#include "bytes.h"
+#include "protobuf.h"
+
+#include <string.h>
+
+#define NAME_SIZE 128u
+
+/* A node, as far as it is of interest. */
+struct node {
+    char name[NAME_SIZE], operator[48], inputs[2][NAME_SIZE], key[32];
+    unsigned input_count;
+    char text[LIMIT_ARGUMENT_TEXT]; /* the first text in its "value", which is that of a constant */
+    bool text_there;
+    char late[LIMIT_ARGUMENT_TEXT]; /* a text that came before the key of its attribute */
+    uint64_t late_offset;
+    uint64_t offset;
+};
+
+/* A constant text, or a node that hands on another's output. */
+struct known {
+    char name[NAME_SIZE], from[NAME_SIZE];
+    char text[LIMIT_ARGUMENT_TEXT];
+};
+
+struct operator;
+
+/* An operator that waits for the end of its graph, since constants may come behind it. */
+struct waiting {
+    const struct operator *operator;
+    char name[NAME_SIZE], input[NAME_SIZE];
+    uint64_t offset;
+};
+
+struct graph {
+    struct scan *scan;
+    const struct source *source;
+    const char *format;
+    unsigned nested; /* graphs and models in texts so far */
+    struct protobuf protobuf;
+    struct node node;
+    char function[NAME_SIZE];
+    struct known known[LIMIT_GRAPH_NAMES];
+    struct waiting waiting[LIMIT_GRAPH_NAMES];
+    size_t known_count, waiting_count;
+};
+
+static inline bool starts(const char *text, const char *start)
+{
+    return strncmp(text, start, strlen(start)) == 0;
+}
+
+/* The node is complete, and so is the graph or function. */
+void graph_node_end(struct graph *graph);
+void graph_scope_end(struct graph *graph);
+
+/* A text in the attribute of the node whose key is known. */
+void graph_attribute(struct graph *graph, const char *text, uint64_t offset);
+
+/* Does the model keep this file elsewhere than in its folder? */
+bool graph_elsewhere(const char *path);
+
+/* An effect of the graph when it runs; `field`: the node, or empty. */
+void graph_report(struct graph *graph, enum effect_kind kind, const char *name, const char *operator, const char *field,
+                  uint64_t offset);
+
+unsigned graph_bid(const struct bid_view *view);
+unsigned saved_model_bid(const struct bid_view *view);
+
+#endif
