@@ -8,7 +8,7 @@
 
 enum id {
     ID_NONE, ID_GRAPH, ID_FUNCTION, ID_FUNCTION_NAME, ID_NODE, ID_NAME, ID_OPERATOR, ID_INPUT,
-    ID_ATTRIBUTE, ID_KEY, ID_STRING, ID_ASSET
+    ID_ATTRIBUTE, ID_CALLED, ID_KEY, ID_STRING, ID_ASSET
 };
 
 #define MESSAGE(fields) {fields, sizeof(fields) / sizeof *(fields)}
@@ -16,13 +16,21 @@ enum id {
 static const struct protobuf_field tensor_fields[] = {{8, ID_STRING, WIRE_BYTES, NULL}};
 static const struct protobuf_message tensor_message = MESSAGE(tensor_fields);
 
-static const struct protobuf_field list_fields[] = {{2, ID_STRING, WIRE_BYTES, NULL}, {8, ID_NONE, WIRE_BYTES, &tensor_message}};
+static const struct protobuf_field called_fields[] = {{1, ID_CALLED, WIRE_BYTES, NULL}};
+static const struct protobuf_message called_message = MESSAGE(called_fields);
+
+static const struct protobuf_field list_fields[] = {
+    {2, ID_STRING, WIRE_BYTES, NULL},
+    {8, ID_NONE, WIRE_BYTES, &tensor_message},
+    {9, ID_NONE, WIRE_BYTES, &called_message},
+};
 static const struct protobuf_message list_message = MESSAGE(list_fields);
 
 static const struct protobuf_field value_fields[] = {
     {1, ID_NONE, WIRE_BYTES, &list_message},
     {2, ID_STRING, WIRE_BYTES, NULL},
     {8, ID_NONE, WIRE_BYTES, &tensor_message},
+    {10, ID_NONE, WIRE_BYTES, &called_message},
 };
 static const struct protobuf_message value_message = MESSAGE(value_fields);
 
@@ -132,6 +140,7 @@ static void event_read(struct graph *graph, enum protobuf_event event)
     case ID_GRAPH:
     case ID_FUNCTION:
         graph_scope_end(graph);
+        graph->in_function = !closed && protobuf->field->id == ID_FUNCTION;
         break;
     case ID_FUNCTION_NAME:
         text_keep(protobuf, graph->function, sizeof graph->function);
@@ -150,6 +159,9 @@ static void event_read(struct graph *graph, enum protobuf_event event)
     case ID_INPUT:
         if (node->input_count < 2)
             text_keep(protobuf, node->inputs[node->input_count++], NAME_SIZE);
+        break;
+    case ID_CALLED:
+        graph_function_named(graph, protobuf->text);
         break;
     case ID_ATTRIBUTE:
         attribute_bound(graph, closed);

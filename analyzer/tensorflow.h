@@ -18,11 +18,15 @@ struct node {
     bool text_there;
     char late[LIMIT_ARGUMENT_TEXT]; /* a text that came before the key of its attribute */
     uint64_t late_offset;
+    bool calls_saver;
     uint64_t offset;
 };
 
-/* A constant text, or a node that hands on another's output. */
+/* What is known of a node's output: a constant text; what comes in at `from`; text that begins with that; what the caller
+ * feeds; and what he may feed in the place of `from`. */
+enum known_kind { KNOWN_TEXT, KNOWN_SAME, KNOWN_JOINED, KNOWN_FED, KNOWN_DEFAULT };
 struct known {
+    enum known_kind kind;
     char name[NAME_SIZE], from[NAME_SIZE];
     char text[LIMIT_ARGUMENT_TEXT];
 };
@@ -43,6 +47,7 @@ struct graph {
     unsigned nested; /* graphs and models in texts so far */
     struct protobuf protobuf;
     struct node node;
+    bool in_function;
     char function[NAME_SIZE];
     struct known known[LIMIT_GRAPH_NAMES];
     struct waiting waiting[LIMIT_GRAPH_NAMES];
@@ -57,6 +62,9 @@ static inline bool starts(const char *text, const char *start)
 /* The node is complete, and so is the graph or function. */
 void graph_node_end(struct graph *graph);
 void graph_scope_end(struct graph *graph);
+
+/* The node names a function of the library, which it calls or has called. */
+void graph_function_named(struct graph *graph, const char *name);
 
 /* A text in the attribute of the node whose key is known. */
 void graph_attribute(struct graph *graph, const char *text, uint64_t offset);

@@ -2,6 +2,8 @@
  * the graph runs. */
 #include "tensorflow.h"
 
+#define SAVER_FUNCTION "__inference__traced_save"
+
 #define NO_INPUT 2u /* of those that are kept: it comes through a queue, or from further inputs */
 
 static const struct operator {
@@ -9,13 +11,16 @@ static const struct operator {
     enum effect_kind kind;
     const char *token; /* of CODE */
     unsigned input;    /* that is the path or address */
-    enum { ALWAYS, SAVER, TOLD } when; /* SAVER: what every SavedModel has for its own variables; TOLD: of interest only
-                                          when the graph itself says where, because assets come from outside */
+    /* SAVER: what every SavedModel has for its own variables; TOLD: of interest only when the graph itself says where,
+     * because assets come from outside; CALL: of a saver's function */
+    enum { ALWAYS, SAVER, TOLD, CALL } when;
 } operators[] = {
 #define OPERATOR(name, kind, token, input, when) {#name, kind, token, input, when},
 #include "graph_operators.def"
 #undef OPERATOR
 };
+
+static const struct operator saver_called = {"SaveV2", EFFECT_WRITE, NULL, 0, CALL};
 
 /* Attributes by which an operator is told a file. */
 static const struct {
@@ -27,6 +32,11 @@ static const struct {
     {NULL, "debug_urls", EFFECT_WRITE, "file://"},
     {NULL, "debug_urls", EFFECT_CONNECT, "grpc://"},
     {"ImmutableConst", "memory_region_name", EFFECT_READ, ""},
+    {"RecordInput", "file_pattern", EFFECT_READ, ""},
+    {"Skipgram", "filename", EFFECT_READ, ""},
+    {"FixedUnigramCandidateSampler", "vocab_file", EFFECT_READ, ""},
+    {"CalibrationStatisticsSaver", "output_file_path", EFFECT_WRITE, ""},
+    {"DumpTensor", "log_dir_path", EFFECT_WRITE, ""},
     {"DecodeProtoV2", "descriptor_source", EFFECT_READ, "/"},
     {"EncodeProto", "descriptor_source", EFFECT_READ, "/"},
 };
@@ -48,21 +58,49 @@ static bool names_node(const char *input, const char *name)
     return strlen(name) == length && memcmp(input, name, length) == 0;
 }
 
+#define HOPS 8u /* from an operator to where its path comes from; real ones take four */
+
+static const struct known *known_find(const struct graph *graph, const char *input)
+{
+    for (size_t i = 0; i < graph->known_count; i++)
+        if (names_node(input, graph->known[i].name))
+            return &graph->known[i];
+    return NULL;
+}
+
 /* The constant that `input` is, or NULL. */
 static const char *input_resolve(const struct graph *graph, const char *input)
 {
-    for (unsigned hops = 0; hops < 8; hops++) {
-        const struct known *found = NULL;
-        for (size_t i = 0; i < graph->known_count && !found; i++)
-            if (names_node(input, graph->known[i].name))
-                found = &graph->known[i];
-        if (!found)
+    for (unsigned hops = 0; hops < HOPS; hops++) {
+        const struct known *found = known_find(graph, input);
+        if (!found || found->kind == KNOWN_FED || found->kind == KNOWN_JOINED)
             return NULL;
-        if (found->from[0] == '\0')
+        if (found->kind == KNOWN_TEXT)
             return found->text;
         input = found->from;
     }
     return NULL;
+}
+
+/* Does `input` begin with what the caller says: with a function's argument, which is an input without a colon, or with a
+ * placeholder? Its default must be harmless. */
+static bool input_is_told(const struct graph *graph, const char *input)
+{
+    for (unsigned hops = 0; hops < HOPS; hops++) {
+        const struct known *found = known_find(graph, input);
+        if (!found)
+            return graph->in_function && !strchr(input, ':');
+        if (found->kind == KNOWN_FED)
+            return true;
+        if (found->kind == KNOWN_DEFAULT) {
+            const char *path = input_resolve(graph, found->from);
+            return path && !graph_elsewhere(path);
+        }
+        if (found->kind == KNOWN_TEXT)
+            return false;
+        input = found->from;
+    }
+    return false;
 }
 
 bool graph_elsewhere(const char *path)
@@ -73,8 +111,22 @@ bool graph_elsewhere(const char *path)
 /* Savers' names as TensorFlow gives them: "save/SaveV2", "save_1/RestoreV2", functions "__inference__traced_save_123". */
 static bool named_saver(const struct graph *graph, const char *node)
 {
-    return starts(graph->function, "__inference__traced_save") || starts(graph->function, "__inference__traced_restore") ||
-           (graph->function[0] == '\0' && (starts(node, "save/") || starts(node, "save_")));
+    if (!graph->in_function)
+        return starts(node, "save/") || starts(node, "save_");
+    return starts(graph->function, SAVER_FUNCTION) || starts(graph->function, "__inference__traced_restore");
+}
+
+/* A saver saves where it is told to. */
+static bool saver_is_told(const struct graph *graph, const struct waiting *waiting)
+{
+    const char *path = input_resolve(graph, waiting->input);
+    if (waiting->operator->when == CALL)
+        return !graph->in_function && input_is_told(graph, waiting->input);
+    if (waiting->operator->when != SAVER || !named_saver(graph, waiting->name))
+        return false;
+    if (path)
+        return !graph_elsewhere(path);
+    return waiting->operator->kind == EFFECT_READ || input_is_told(graph, waiting->input);
 }
 
 static void operator_judge(struct graph *graph, const struct waiting *waiting)
@@ -87,7 +139,7 @@ static void operator_judge(struct graph *graph, const struct waiting *waiting)
     }
     if (operator->when == TOLD && !(path && path[0]))
         return;
-    if (operator->when == SAVER && named_saver(graph, waiting->name) && !(path && graph_elsewhere(path)))
+    if (saver_is_told(graph, waiting))
         return;
     graph_report(graph, operator->kind, path && path[0] ? path : "(computed)", operator->name, waiting->name, waiting->offset);
 }
@@ -101,39 +153,66 @@ void graph_scope_end(struct graph *graph)
     graph->function[0] = '\0';
 }
 
-static void known_add(struct graph *graph, const struct node *node, bool constant)
+static void known_add(struct graph *graph, const struct node *node, enum known_kind kind)
 {
     /* Without room the oldest goes: paths are mostly next to what uses them. */
     if (graph->known_count == LIMIT_GRAPH_NAMES)
         memmove(graph->known, graph->known + 1, --graph->known_count * sizeof *graph->known);
     struct known *known = &graph->known[graph->known_count++];
     *known = (struct known){0};
+    known->kind = kind;
     memcpy(known->name, node->name, sizeof known->name);
-    if (constant)
-        memcpy(known->text, node->text, sizeof known->text);
+    memcpy(known->text, node->text, sizeof known->text);
+    memcpy(known->from, node->inputs[0], sizeof known->from);
+}
+
+static void waiting_add(struct graph *graph, const struct operator *operator)
+{
+    const struct node *node = &graph->node;
+    struct waiting waiting = {.operator = operator, .offset = node->offset};
+    memcpy(waiting.name, node->name, sizeof waiting.name);
+    if (operator->input < NO_INPUT)
+        memcpy(waiting.input, node->inputs[operator->input], sizeof waiting.input);
+    if (saver_is_told(graph, &waiting)) /* a large graph has more names than are kept */
+        return;
+    if (graph->waiting_count == LIMIT_GRAPH_NAMES)
+        operator_judge(graph, &waiting);
     else
-        memcpy(known->from, node->inputs[0], sizeof known->from);
+        graph->waiting[graph->waiting_count++] = waiting;
+}
+
+/* What is known of the node's output, if it can be part of a path. */
+static void known_note(struct graph *graph)
+{
+    static const struct {
+        const char *operator;
+        enum known_kind kind;
+    } kinds[] = {{"Placeholder", KNOWN_FED}, {"PlaceholderWithDefault", KNOWN_DEFAULT}, {"StringJoin", KNOWN_JOINED},
+                 {"ShardedFilename", KNOWN_JOINED}};
+    const struct node *node = &graph->node;
+    if (strcmp(node->operator, "Const") == 0 && node->text_there)
+        known_add(graph, node, KNOWN_TEXT);
+    else if (starts(node->operator, "Identity") && node->input_count > 0)
+        known_add(graph, node, KNOWN_SAME);
+    for (size_t i = 0; i < sizeof kinds / sizeof *kinds; i++)
+        if (strcmp(node->operator, kinds[i].operator) == 0)
+            known_add(graph, node, kinds[i].kind);
 }
 
 void graph_node_end(struct graph *graph)
 {
-    struct node *node = &graph->node;
-    if (strcmp(node->operator, "Const") == 0 && node->text_there)
-        known_add(graph, node, true);
-    else if (starts(node->operator, "Identity") && node->input_count > 0)
-        known_add(graph, node, false);
-    for (size_t i = 0; i < sizeof operators / sizeof *operators; i++) {
-        if (strcmp(node->operator, operators[i].name) != 0)
-            continue;
-        struct waiting waiting = {.operator = &operators[i], .offset = node->offset};
-        memcpy(waiting.name, node->name, sizeof waiting.name);
-        if (operators[i].input < NO_INPUT)
-            memcpy(waiting.input, node->inputs[operators[i].input], sizeof waiting.input);
-        if (graph->waiting_count == LIMIT_GRAPH_NAMES)
-            operator_judge(graph, &waiting);
-        else
-            graph->waiting[graph->waiting_count++] = waiting;
-    }
+    const struct node *node = &graph->node;
+    known_note(graph);
+    for (size_t i = 0; i < sizeof operators / sizeof *operators; i++)
+        if (strcmp(node->operator, operators[i].name) == 0)
+            waiting_add(graph, &operators[i]);
+    if (node->calls_saver || starts(node->operator, SAVER_FUNCTION))
+        waiting_add(graph, &saver_called);
+}
+
+void graph_function_named(struct graph *graph, const char *name)
+{
+    graph->node.calls_saver |= starts(name, SAVER_FUNCTION);
 }
 
 /* A text in the attribute whose key is known. */
@@ -150,6 +229,7 @@ void graph_attribute(struct graph *graph, const char *text, uint64_t offset)
         if (strcmp(attributes[i].key, node->key) == 0 && starts(text, attributes[i].marked) && text[0] != '\0' &&
             /* The operator's name may still come. */
             (!attributes[i].operator || node->operator[0] == '\0' || strcmp(attributes[i].operator, node->operator) == 0))
-            graph_report(graph, attributes[i].kind, text, attributes[i].key, node->name, offset);
+            graph_report(graph, attributes[i].kind, text,
+                         attributes[i].operator ? attributes[i].operator : attributes[i].key, node->name, offset);
 }
 

@@ -153,11 +153,15 @@ static void test_operators(void)
     check_node(&made, &held, "", "an ordinary operator");
     for (unsigned last = 0; last < 2; last++) {
         made = with_text(node("p", "PrintV2", NULL, NULL), "output_stream", "file:///tmp/x", false, last);
-        check_node(&made, NULL, "write file:///tmp/x(\"output_stream\") p", "printing into a file");
+        check_node(&made, NULL, "write file:///tmp/x(\"PrintV2\") p", "printing into a file");
         made = with_text(node("p", "PrintV2", NULL, NULL), "output_stream", "stderr", false, last);
         check_node(&made, NULL, "", "printing");
         made = with_text(node("i", "ImmutableConst", NULL, NULL), "memory_region_name", "/etc/x", false, last);
-        check_node(&made, NULL, "read /etc/x(\"memory_region_name\") i", "a constant that is a file");
+        check_node(&made, NULL, "read /etc/x(\"ImmutableConst\") i", "a constant that is a file");
+        made = with_text(node("v", "FixedUnigramCandidateSampler", NULL, NULL), "vocab_file", "/etc/x", false, last);
+        check_node(&made, NULL, "read /etc/x(\"FixedUnigramCandidateSampler\") v", "a vocabulary by an attribute");
+        made = with_text(node("v", "FixedUnigramCandidateSampler", NULL, NULL), "vocab_file", "", false, last);
+        check_node(&made, NULL, "", "no vocabulary");
     }
 }
 
@@ -227,12 +231,62 @@ static void test_savers(void)
         {NULL, "serve/SaveV2", "model", true},
     };
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
-        struct message held = constant("c", cases[i].path ? cases[i].path : ""),
-                       made = node(cases[i].node, "SaveV2", "c", NULL);
-        const struct message *nodes[] = {cases[i].path ? &held : &made, cases[i].path ? &made : NULL, NULL};
+        struct message told = node("c", "Placeholder", NULL, NULL), made = node(cases[i].node, "SaveV2", "c", NULL),
+                       held = constant("c", cases[i].path ? cases[i].path : "");
+        const struct message *nodes[] = {cases[i].path ? &held : cases[i].function ? &made : &told, &made, NULL};
         struct message graph = graph_of(cases[i].function, nodes);
         check((strstr(tell(&graph, true), "write ") != NULL) == cases[i].said,
               cases[i].said ? "said" : "a saver's own");
+    }
+}
+
+static struct message calling(struct message made, const char *function)
+{
+    struct message attribute = {.length = 0}, value = {.length = 0}, called = {.length = 0};
+    text(&called, 1, function);
+    inside(&value, 10, &called);
+    text(&attribute, 1, "f");
+    inside(&attribute, 2, &value);
+    inside(&made, 5, &attribute);
+    return made;
+}
+
+/* A saver's name is no proof: where it saves must come from its caller, and only the model's own saving calls it. */
+static void test_false_savers(void)
+{
+    static const char saver[] = "__inference__traced_save_12";
+    struct message fed = node("p", "Placeholder", NULL, NULL), harmless = constant("c", "model"),
+                   elsewhere = constant("c", "/etc/"), computed = node("c", "ReadFile2", NULL, NULL),
+                   otherwise = node("p", "PlaceholderWithDefault", "c", NULL), joined = node("j", "StringJoin", "p", "x"),
+                   joined_inside = node("j", "StringJoin", "c:output:0", "x"), named = node("j", "StringJoin", "prefix", "x"),
+                   saves = node("save/SaveV2", "SaveV2", "j", NULL), saves_inside = node("s", "SaveV2", "j:output:0", NULL),
+                   calls = calling(node("q", "StatefulPartitionedCall", "p", NULL), saver),
+                   maps = calling(node("q", "MapDataset", "x", NULL), saver), by_name = node("q", saver, "x", NULL),
+                   ordinary = calling(node("q", "StatefulPartitionedCall", "x", NULL), "__inference_serve_8");
+    const struct {
+        const char *function;
+        const struct message *nodes[5];
+        bool said;
+        const char *name;
+    } cases[] = {
+        {NULL, {&fed, &joined, &saves}, false, "a placeholder"},
+        {NULL, {&harmless, &otherwise, &joined, &saves}, false, "a placeholder with a harmless default"},
+        {NULL, {&elsewhere, &otherwise, &joined, &saves}, true, "a placeholder whose default leads elsewhere"},
+        {NULL, {&computed, &otherwise, &joined, &saves}, true, "a placeholder whose default is computed"},
+        {NULL, {&joined, &saves}, true, "a saver that is told by nobody"},
+        {saver, {&named, &saves_inside}, false, "an argument"},
+        {saver, {&elsewhere, &joined_inside, &saves_inside}, true, "a constant that is added to"},
+        {saver, {&saves_inside}, true, "something computed"},
+        {NULL, {&fed, &calls}, false, "the call of the saver"},
+        {NULL, {&elsewhere, &otherwise, &calls}, true, "a call of the saver that says where"},
+        {"__inference_serve_7", {&calls}, true, "a call of the saver by another function"},
+        {"__inference_serve_7", {&maps}, true, "a saver that a data set calls"},
+        {"__inference_serve_7", {&by_name}, true, "a saver called as an operator"},
+        {"__inference_serve_7", {&ordinary}, false, "a call of another function"},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        struct message graph = graph_of(cases[i].function, cases[i].nodes);
+        check((strstr(tell(&graph, true), "write ") != NULL) == cases[i].said, cases[i].name);
     }
 }
 
@@ -257,6 +311,7 @@ int main(void)
     test_nested();
     test_chains();
     test_savers();
+    test_false_savers();
     test_others();
     return checks_end();
 }
