@@ -80,8 +80,12 @@ struct format {
 extern const struct format format_pickle, format_zip, format_tar, format_npy, format_gzip, format_zlib, format_bzip2,
     format_xz, format_lz4, format_zstd, format_7z,
     format_safetensors, format_gguf, format_onnx, format_hdf5, format_keras, format_saved_model,
-    format_tensorflow_graph, format_skops, format_tflite, format_flax, format_coreml, format_xgboost, format_lightgbm,
+    format_tensorflow_graph, format_tensorflow_meta, format_skops, format_tflite, format_flax, format_coreml,
+    format_xgboost, format_lightgbm,
     format_llamafile;
+/* A file that scan_named() knows and that did not bid as one. False: TensorFlow cannot read it either. */
+bool saved_model_named(struct scan *scan, const struct source *source);
+
 /* Configs bid on names and model roots, not on bytes alone: see config.h. */
 
 #endif

@@ -10,7 +10,8 @@
 static const struct format *const formats[] = {
     &format_zip, &format_tar, &format_gzip, &format_zlib, &format_bzip2, &format_xz, &format_lz4, &format_zstd,
     &format_7z, &format_npy, &format_safetensors, &format_gguf, &format_onnx, &format_hdf5, &format_keras,
-    &format_saved_model, &format_tensorflow_graph, &format_skops, &format_tflite, &format_flax, &format_coreml,
+    &format_saved_model, &format_tensorflow_graph, &format_tensorflow_meta, &format_skops,
+    &format_tflite, &format_flax, &format_coreml,
     &format_xgboost, &format_lightgbm, &format_pickle, &format_llamafile,
 };
 #define FORMAT_COUNT (sizeof formats / sizeof formats[0])
@@ -93,15 +94,19 @@ void scan_failed(struct scan *scan, enum scan_status status, int error)
     scan->result->error = error;
 }
 
+static bool scan_was(const struct scan_result *result, const char *format)
+{
+    for (size_t i = 0; i < result->format_count; i++)
+        if (strcmp(result->formats[i], format) == 0)
+            return true;
+    return false;
+}
+
 void scan_is(struct scan *scan, const char *format)
 {
     struct scan_result *result = scan->result;
-    size_t i;
 
-    for (i = 0; i < result->format_count; i++)
-        if (strcmp(result->formats[i], format) == 0)
-            return;
-    if (result->format_count < SCAN_FORMATS)
+    if (!scan_was(result, format) && result->format_count < SCAN_FORMATS)
         result->formats[result->format_count++] = format;
 }
 
@@ -273,6 +278,9 @@ void scan_run(const struct scan_request *request, struct scan_result *result)
     arena_open(&arena, &request->memory);
     bids = source_bids(&scan, &request->source, &config);
     any = bids_run(&scan, &request->source, bids);
+    if (!scan.stopped && scan_named(request->path) && !scan_was(result, "saved-model") &&
+        saved_model_named(&scan, &request->source))
+        any = true;
     if (!scan.stopped && config && request->in_model_root && request->path &&
         config_run(&scan, &request->source, request->path))
         any = true;

@@ -65,6 +65,10 @@ bool scan_config_name(const char *path);
  * none. */
 bool scan_config_begins(const char *path, const unsigned char *head, size_t length);
 
+/* Does its loader find a file of this name (NULL: unknown) by that name alone, whatever it begins with? TensorFlow
+ * takes saved_model.pb with its fields in any order, and saved_model.pbtxt. */
+bool scan_named(const char *path);
+
 /* Could a file that begins so and lies at `path` be code beside a model? Only then is it worth asking what lies beside
  * it. */
 bool scan_beside(const unsigned char *head, size_t head_length, const char *path);

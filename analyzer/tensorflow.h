@@ -22,8 +22,8 @@ struct node {
     uint64_t offset;
 };
 
-/* What is known of a node's output: a constant text; what comes in at `from`; text that begins with that; what the caller
- * feeds; and what he may feed in the place of `from`. */
+/* What is known of a node's output: a constant text; what comes in at `from`; text that begins with that; what the
+ * caller feeds; and what he may feed in the place of `from`. */
 enum known_kind { KNOWN_TEXT, KNOWN_SAME, KNOWN_JOINED, KNOWN_FED, KNOWN_DEFAULT };
 struct known {
     enum known_kind kind;
@@ -40,6 +40,14 @@ struct waiting {
     uint64_t offset;
 };
 
+/* A file that an operator of the main graph is told by a constant, until it is known whether this stands for an
+ * asset. */
+struct told_file {
+    struct waiting waiting;
+    char constant[NAME_SIZE];
+    char path[LIMIT_ARGUMENT_TEXT];
+};
+
 struct graph {
     struct scan *scan;
     const struct source *source;
@@ -52,6 +60,12 @@ struct graph {
     struct known known[LIMIT_GRAPH_NAMES];
     struct waiting waiting[LIMIT_GRAPH_NAMES];
     size_t known_count, waiting_count;
+    struct told_file files[LIMIT_GRAPH_NAMES];
+    size_t file_count;
+    struct {
+        char tensor[NAME_SIZE], name[NAME_SIZE];
+    } assets[LIMIT_GRAPH_NAMES];
+    size_t asset_count;
 };
 
 static inline bool starts(const char *text, const char *start)
@@ -62,6 +76,14 @@ static inline bool starts(const char *text, const char *start)
 /* The node is complete, and so is the graph or function. */
 void graph_node_end(struct graph *graph);
 void graph_scope_end(struct graph *graph);
+
+/* The MetaGraphDef is complete, its assets among it. */
+void graph_files_end(struct graph *graph);
+
+/* An asset begins, and what is said of it: the tensor that the loader sets to its path, and its name. */
+void graph_asset_begin(struct graph *graph);
+void graph_asset_tensor(struct graph *graph, const char *tensor);
+void graph_asset_name(struct graph *graph, const char *name, uint64_t offset);
 
 /* The node names a function of the library, which it calls or has called. */
 void graph_function_named(struct graph *graph, const char *name);
@@ -78,5 +100,6 @@ void graph_report(struct graph *graph, enum effect_kind kind, const char *name, 
 
 unsigned graph_bid(const struct bid_view *view);
 unsigned saved_model_bid(const struct bid_view *view);
+unsigned meta_graph_bid(const struct bid_view *view);
 
 #endif

@@ -1,5 +1,5 @@
-/* Which operators of a TensorFlow graph do more than compute, and on which file. A path is a constant, or worked out when
- * the graph runs. */
+/* Which operators of a TensorFlow graph do more than compute, and on which file. A path is a constant, or worked out
+ * when the graph runs. */
 #include "tensorflow.h"
 
 #define SAVER_FUNCTION "__inference__traced_save"
@@ -45,8 +45,8 @@ void graph_report(struct graph *graph, enum effect_kind kind, const char *name, 
                    uint64_t offset)
 {
     struct argument argument = {.kind = ARGUMENT_STRING, .text = operator};
-    struct effect effect = {.kind = kind, .name = name, .arguments = &argument, .argument_count = 1, .argument_known = true,
-                            .field = field[0] ? field : NULL, .offset = offset,
+    struct effect effect = {.kind = kind, .name = name, .arguments = &argument, .argument_count = 1,
+                            .argument_known = true, .field = field[0] ? field : NULL, .offset = offset,
                             .detail = "an operator of the graph does this when it runs"};
     scan_report(graph->scan, graph->format, &effect);
 }
@@ -82,8 +82,8 @@ static const char *input_resolve(const struct graph *graph, const char *input)
     return NULL;
 }
 
-/* Does `input` begin with what the caller says: with a function's argument, which is an input without a colon, or with a
- * placeholder? Its default must be harmless. */
+/* Does `input` begin with what the caller says: with a function's argument, which is an input without a colon, or
+ * with a placeholder? Its default must be harmless. */
 static bool input_is_told(const struct graph *graph, const char *input)
 {
     for (unsigned hops = 0; hops < HOPS; hops++) {
@@ -108,7 +108,8 @@ bool graph_elsewhere(const char *path)
     return path_leaves(path) || strstr(path, "://");
 }
 
-/* Savers' names as TensorFlow gives them: "save/SaveV2", "save_1/RestoreV2", functions "__inference__traced_save_123". */
+/* Savers' names as TensorFlow gives them: "save/SaveV2", "save_1/RestoreV2", functions
+ * "__inference__traced_save_123". */
 static bool named_saver(const struct graph *graph, const char *node)
 {
     if (!graph->in_function)
@@ -129,6 +130,65 @@ static bool saver_is_told(const struct graph *graph, const struct waiting *waiti
     return waiting->operator->kind == EFFECT_READ || input_is_told(graph, waiting->input);
 }
 
+/* The constant from which `input` comes. */
+static const struct known *constant_find(const struct graph *graph, const char *input)
+{
+    const struct known *found = known_find(graph, input);
+    for (unsigned hops = 0; hops < HOPS && found && found->kind != KNOWN_TEXT; hops++)
+        found = known_find(graph, found->from);
+    return found && found->kind == KNOWN_TEXT ? found : NULL;
+}
+
+/* Loaders of TensorFlow 1 set such a constant to where the asset lies; the graph still says where it lay when the
+ * model was made. */
+static bool file_wait(struct graph *graph, const struct waiting *waiting, const char *path)
+{
+    const struct known *constant = constant_find(graph, waiting->input);
+    if (waiting->operator->when != TOLD || waiting->operator->kind != EFFECT_READ || graph->in_function || !constant ||
+        graph->file_count == LIMIT_GRAPH_NAMES)
+        return false;
+    struct told_file *file = &graph->files[graph->file_count++];
+    file->waiting = *waiting;
+    memcpy(file->constant, constant->name, sizeof file->constant);
+    memset(file->path, 0, sizeof file->path);
+    memcpy(file->path, path, strnlen(path, sizeof file->path - 1));
+    return true;
+}
+
+void graph_files_end(struct graph *graph)
+{
+    for (size_t i = 0; i < graph->file_count && !graph->scan->stopped; i++) {
+        const struct told_file *file = &graph->files[i];
+        const char *path = file->path;
+        for (size_t j = 0; j < graph->asset_count; j++)
+            if (names_node(graph->assets[j].tensor, file->constant))
+                path = graph->assets[j].name;
+        graph_report(graph, EFFECT_READ, path, file->waiting.operator->name, file->waiting.name, file->waiting.offset);
+    }
+    graph->file_count = graph->asset_count = 0;
+}
+
+void graph_asset_begin(struct graph *graph)
+{
+    if (graph->asset_count == LIMIT_GRAPH_NAMES) /* the oldest goes: what it names is then told as the graph has it */
+        memmove(graph->assets, graph->assets + 1, --graph->asset_count * sizeof *graph->assets);
+    memset(&graph->assets[graph->asset_count++], 0, sizeof *graph->assets);
+}
+
+void graph_asset_tensor(struct graph *graph, const char *tensor)
+{
+    if (graph->asset_count > 0)
+        memcpy(graph->assets[graph->asset_count - 1].tensor, tensor, strnlen(tensor, NAME_SIZE - 1));
+}
+
+void graph_asset_name(struct graph *graph, const char *name, uint64_t offset)
+{
+    if (graph->asset_count > 0)
+        memcpy(graph->assets[graph->asset_count - 1].name, name, strnlen(name, NAME_SIZE - 1));
+    if (graph_elsewhere(name))
+        graph_report(graph, EFFECT_READ, name, "asset", "", offset);
+}
+
 static void operator_judge(struct graph *graph, const struct waiting *waiting)
 {
     const struct operator *operator = waiting->operator;
@@ -139,9 +199,10 @@ static void operator_judge(struct graph *graph, const struct waiting *waiting)
     }
     if (operator->when == TOLD && !(path && path[0]))
         return;
-    if (saver_is_told(graph, waiting))
+    if (saver_is_told(graph, waiting) || file_wait(graph, waiting, path))
         return;
-    graph_report(graph, operator->kind, path && path[0] ? path : "(computed)", operator->name, waiting->name, waiting->offset);
+    graph_report(graph, operator->kind, path && path[0] ? path : "(computed)", operator->name, waiting->name,
+                 waiting->offset);
 }
 
 /* A graph, or a function, is complete. */
@@ -228,7 +289,8 @@ void graph_attribute(struct graph *graph, const char *text, uint64_t offset)
     for (size_t i = 0; i < sizeof attributes / sizeof *attributes; i++)
         if (strcmp(attributes[i].key, node->key) == 0 && starts(text, attributes[i].marked) && text[0] != '\0' &&
             /* The operator's name may still come. */
-            (!attributes[i].operator || node->operator[0] == '\0' || strcmp(attributes[i].operator, node->operator) == 0))
+            (!attributes[i].operator || node->operator[0] == '\0' ||
+             strcmp(attributes[i].operator, node->operator) == 0))
             graph_report(graph, attributes[i].kind, text,
                          attributes[i].operator ? attributes[i].operator : attributes[i].key, node->name, offset);
 }

@@ -39,6 +39,8 @@ static long bid_of_ends(int fd, const char *path, uint64_t size, struct ends *en
         end = ends->head + head_length - tail_length;
     }
     *bid = scan_bid(ends->head, (size_t)head_length, end, (size_t)tail_length, size);
+    if (scan_named(path))
+        *bid = SCAN_BID_CONTENT;
     if (*bid == SCAN_BID_CONFIG && path && !scan_config_begins(path, ends->head, (size_t)head_length))
         *bid = SCAN_BID_NONE;
     return 0;

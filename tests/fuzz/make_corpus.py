@@ -126,7 +126,14 @@ def saved_model():
                   (1, printing),
                   (2, proto((1, function))))
     meta = proto((1, proto((4, "serve"), (5, "2.15.0"))), (2, graph), (6, proto((2, "../asset"))))
-    return proto((1, 1), (2, meta)), graph
+    asset = proto((1, proto((1, "c:0"))), (2, "words.txt"))
+    table = proto((1, "t"), (2, "InitializeTableFromTextFileV2"), (3, "x"), (3, "c"))
+    saver = proto((1, "q"), (2, "StatefulPartitionedCall"), (3, "x"),
+                  (5, proto((1, "f"), (2, proto((10, proto((1, "__inference__traced_save_1"))))))))
+    operators = proto((1, proto((1, "Add"))), (1, proto((1, "Const"))))
+    old = proto((1, proto((2, operators))), (2, graph + proto((1, constant), (1, table), (1, saver))),
+                (4, proto((1, "saved_model_assets"), (2, proto((5, proto((1, proto((2, asset))))))))))
+    return proto((1, 1), (2, meta)), graph, old
 
 
 KERAS = {"module": "keras", "class_name": "Sequential", "keras_version": "3.5", "config": {"layers": [
@@ -303,6 +310,7 @@ def seeds():
     yield "model.onnx", onnx()
     yield "saved_model.pb", saved_model()[0]
     yield "graph.pb", saved_model()[1]
+    yield "graph.meta", saved_model()[2]
     yield "keras.json", json.dumps(KERAS).encode()
     yield "model.h5", hdf5()
     yield "flax.msgpack", flax()

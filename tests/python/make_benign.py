@@ -499,6 +499,77 @@ def other_picklers_files(quick):
     yield "lambda.cloud.pkl", lambda path: path.write_bytes(cloudpickle.dumps(lambda x: x + 1)), "pickle"
 
 
+# --- TensorFlow
+
+def tensorflow_files(quick):
+    import tensorflow as tf
+    text = tf.TensorSpec([None], tf.string)
+
+    def vocabulary(folder):
+        path = folder.parent / "words.txt"
+        path.write_text("a\nb\n")
+        return tf.lookup.StaticHashTable(
+            tf.lookup.TextFileInitializer(str(path), tf.string, tf.lookup.TextFileIndex.WHOLE_LINE, tf.int64,
+                                          tf.lookup.TextFileIndex.LINE_NUMBER), -1)
+
+    class Module(tf.Module):
+        def __init__(self, folder):
+            self.weight = tf.Variable(tf.ones([300, 300]))
+            self.large = tf.random.normal([200, 200])
+            self.table = vocabulary(folder)
+
+        @tf.function(input_signature=[text])
+        def look_up(self, words):
+            return tf.cast(self.table.lookup(words), tf.float32) + tf.reduce_sum(self.large) + self.weight[0, 0]
+
+        @tf.function(input_signature=[tf.TensorSpec([], tf.float32)])
+        def loop(self, value):
+            for step in tf.data.Dataset.range(4).map(lambda step: step + 1).batch(2):
+                value += tf.cast(tf.reduce_sum(step), tf.float32) if value < 9 else tf.constant(1.0)
+            return value
+
+        @tf.function(input_signature=[tf.TensorSpec([], tf.string)])
+        def image(self, data):
+            return tf.image.resize(tf.io.decode_png(data, 3), [2, 2])
+
+    def whole(folder):
+        module = Module(folder)
+        signatures = {"look_up": module.look_up, "loop": module.loop, "image": module.image}
+        tf.saved_model.save(module, str(folder), signatures)
+
+    def again(folder):
+        tf.saved_model.save(tf.saved_model.load(str(folder.parent / "module")), str(folder))
+
+    def session(folder):
+        v1 = tf.compat.v1
+        with tf.Graph().as_default() as graph, v1.Session(graph=graph) as running:
+            x = v1.placeholder(tf.float32, [None, 2], name="x")
+            y = tf.matmul(x, v1.get_variable("w", [2, 1]))
+            found = vocabulary(folder).lookup(tf.constant(["a"]))
+            running.run([v1.global_variables_initializer(), v1.tables_initializer()])
+            builder = v1.saved_model.Builder(str(folder))
+            builder.add_meta_graph_and_variables(
+                running, ["serve"], {"call": v1.saved_model.predict_signature_def({"x": x}, {"y": y, "found": found})},
+                assets_collection=v1.get_collection(v1.GraphKeys.ASSET_FILEPATHS), main_op=v1.tables_initializer())
+            builder.save()
+            frozen = v1.graph_util.convert_variables_to_constants(running, graph.as_graph_def(), [y.op.name])
+            (folder / "frozen.pb").write_bytes(frozen.SerializeToString())
+
+    def old_checkpoint(folder):
+        v1 = tf.compat.v1
+        with tf.Graph().as_default(), v1.Session() as running:
+            v1.get_variable("w", [2, 1])
+            running.run(v1.global_variables_initializer())
+            v1.train.Saver().save(running, str(folder / "model"))
+
+    yield "module", whole, "saved-model"
+    yield "module_again", again, "saved-model"
+    yield "session", session, "tensorflow-session"
+    yield "old_checkpoint", old_checkpoint, "tensorflow-meta"
+    yield "checkpoint", lambda path: tf.train.Checkpoint(value=tf.Variable([1.0, 2.0])).write(str(path / "c")), \
+        "checkpoint"
+
+
 # --- Writing, and reading back
 
 def sections():
@@ -535,6 +606,28 @@ def keras_json(path):
 def folder_of_torch(path):
     import torch
     return [torch.load(file, weights_only=False) for file in path.rglob("*") if file.suffix in (".bin", ".pkl", ".pt")]
+
+
+def tensorflow_session(path):
+    import tensorflow as tf
+    v1 = tf.compat.v1
+    with tf.Graph().as_default(), v1.Session() as running:
+        signature = v1.saved_model.load(running, ["serve"], str(path)).signature_def["call"]
+        running.run([output.name for output in signature.outputs.values()], {signature.inputs["x"].name: [[1, 2]]})
+        tf.import_graph_def(v1.GraphDef.FromString((path / "frozen.pb").read_bytes()))
+
+
+def tensorflow_meta(path):
+    import tensorflow as tf
+    with tf.Graph().as_default(), tf.compat.v1.Session() as running:
+        tf.compat.v1.train.import_meta_graph(str(path / "model.meta")).restore(running, str(path / "model"))
+
+
+def saved_model(path):
+    import tensorflow as tf
+    model = tf.saved_model.load(str(path))
+    image = tf.io.encode_png(tf.zeros([2, 2, 3], tf.uint8))
+    return [model.look_up(["a", "c"]), model.loop(1.0), model.image(image)]
 
 
 def library(text):
@@ -579,6 +672,10 @@ LOADERS = {
     "diffusers": lambda path: library("diffusers.DDPMPipeline.from_pretrained")(path),
     "sentence-transformers": lambda path: library("sentence_transformers.SentenceTransformer")(
         str(path / "model"), device="cpu").encode(["a"]),
+    "saved-model": saved_model,
+    "tensorflow-session": tensorflow_session,
+    "tensorflow-meta": tensorflow_meta,
+    "checkpoint": lambda path: library("tensorflow.train.load_checkpoint")(str(path / "c")).get_variable_to_shape_map(),
     "onnx": lambda path: library("onnx.load")(str(path)),
     "onnx-folder": lambda path: library("onnx.load")(str(path / "model.onnx")),
     "gguf": lambda path: library("gguf.GGUFReader")(str(path)),

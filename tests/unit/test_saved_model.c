@@ -257,9 +257,11 @@ static void test_false_savers(void)
     static const char saver[] = "__inference__traced_save_12";
     struct message fed = node("p", "Placeholder", NULL, NULL), harmless = constant("c", "model"),
                    elsewhere = constant("c", "/etc/"), computed = node("c", "ReadFile2", NULL, NULL),
-                   otherwise = node("p", "PlaceholderWithDefault", "c", NULL), joined = node("j", "StringJoin", "p", "x"),
-                   joined_inside = node("j", "StringJoin", "c:output:0", "x"), named = node("j", "StringJoin", "prefix", "x"),
-                   saves = node("save/SaveV2", "SaveV2", "j", NULL), saves_inside = node("s", "SaveV2", "j:output:0", NULL),
+                   otherwise = node("p", "PlaceholderWithDefault", "c", NULL),
+                   joined = node("j", "StringJoin", "p", "x"), named = node("j", "StringJoin", "prefix", "x"),
+                   joined_inside = node("j", "StringJoin", "c:output:0", "x"),
+                   saves = node("save/SaveV2", "SaveV2", "j", NULL),
+                   saves_inside = node("s", "SaveV2", "j:output:0", NULL),
                    calls = calling(node("q", "StatefulPartitionedCall", "p", NULL), saver),
                    maps = calling(node("q", "MapDataset", "x", NULL), saver), by_name = node("q", saver, "x", NULL),
                    ordinary = calling(node("q", "StatefulPartitionedCall", "x", NULL), "__inference_serve_8");
@@ -290,6 +292,28 @@ static void test_false_savers(void)
     }
 }
 
+/* TensorFlow takes the fields in any order, whatever stands between, and finds the file by its name. */
+static void test_named(void)
+{
+    struct message read = node("r", "ReadFile", "x", NULL), foreign = {.length = 0};
+    const struct message *nodes[] = {&read, NULL};
+    struct message graph = graph_of(NULL, nodes);
+    (void)tell(&graph, true);
+    static struct bytes odd;
+    text(&foreign, 99, "not TensorFlow's");
+    odd.length = 0;
+    bytes_put(&odd, foreign.data, foreign.length);
+    bytes_put(&odd, bytes.data, bytes.length);
+    check_equal(told_bytes(&odd), "not-model\n", "a foreign field first");
+    check_line(told_beside(&odd, "/m/saved_model.pb"), "is saved-model", "a foreign field first, by the file's name");
+    check(strstr(told_beside(&odd, "/m/saved_model.pb"), "read (computed)") != NULL, "what its graph reads");
+    check_line(told_beside(&odd, "/m/saved_model.pbtxt"), "opaque tensorflow-text @0", "a SavedModel as text");
+    check_equal(told_beside(&odd, "/m/saved_model.pb2"), "not-model\n", "another name");
+    odd.length = 0;
+    bytes_text(&odd, "version https://git-lfs.github.com/spec/v1\noid sha256:0\nsize 1\n");
+    check_equal(told_beside(&odd, "/m/saved_model.pb"), "not-model\n", "what stands for a file that was not fetched");
+}
+
 static void test_others(void)
 {
     static const char *const texts[] = {
@@ -312,6 +336,7 @@ int main(void)
     test_chains();
     test_savers();
     test_false_savers();
+    test_named();
     test_others();
     return checks_end();
 }

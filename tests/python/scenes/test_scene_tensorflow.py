@@ -1,5 +1,5 @@
-"""TensorFlow's graphs when they run: operators of a loaded model act in threads without Python, and a function of the program's
-own runs there in the same way."""
+"""TensorFlow's graphs when they run: operators of a loaded model act in threads without Python, and a function of the
+program's own runs there in the same way."""
 import textwrap
 
 import pytest
@@ -10,7 +10,7 @@ from inference_cases import check, make, marker, run_cases
 ENV = {"KERAS_BACKEND": "tensorflow", "TF_CPP_MIN_LOG_LEVEL": "3"}
 
 MAKE = """
-    import os, tensorflow as tf
+    import os, shutil, tensorflow as tf
 
     TEXT = tf.TensorSpec([], tf.string)
 
@@ -65,6 +65,76 @@ MAKE = """
         module = kind()
         tf.saved_model.save(module, f"models/{kind.__name__}", {name: getattr(module, name) for name in names.split()})
 
+    class Plain(tf.Module):
+        def __init__(self):
+            self.weight = tf.Variable(2.0)
+        @tf.function(input_signature=[tf.TensorSpec([], tf.float32)])
+        def call(self, x):
+            return {"y": self.weight * x}
+
+    plain = Plain()
+    tf.saved_model.save(plain, "models/Plain", {"call": plain.call})
+
+    # The graph says where the vocabulary lay; a loader of TensorFlow 1 sets that only while it initialises tables itself.
+    v1, path = tf.compat.v1, os.path.abspath("secret_case_reads_a_vocabulary_in_a_session")
+    open(path, "w").write("secret")
+    with tf.Graph().as_default(), v1.Session() as session:
+        table = tf.lookup.StaticHashTable(
+            tf.lookup.TextFileInitializer(path, tf.string, tf.lookup.TextFileIndex.WHOLE_LINE, tf.int64,
+                                          tf.lookup.TextFileIndex.LINE_NUMBER), -1)
+        with tf.control_dependencies(v1.get_collection(v1.GraphKeys.TABLE_INITIALIZERS)):
+            found = table.lookup(tf.constant("secret"))
+        builder = v1.saved_model.Builder("models/Vocabulary")
+        builder.add_meta_graph_and_variables(
+            session, ["serve"], {"find": v1.saved_model.build_signature_def({}, {
+                "found": v1.saved_model.build_tensor_info(found)})},
+            assets_collection=v1.get_collection(v1.GraphKeys.ASSET_FILEPATHS))
+        builder.save()
+
+    # The same model with its fields in other orders, and as text: TensorFlow finds the file by its name.
+    from google.protobuf import text_format
+    from tensorflow.core.protobuf import saved_model_pb2
+
+    def field(number, content):
+        sizes, size = [number << 3 | 2, len(content)], b""
+        for value in sizes:
+            while value > 127:
+                size, value = size + bytes([value & 127 | 128]), value >> 7
+            size += bytes([value])
+        return size + content
+
+    def one(message, name):
+        part = type(message)()
+        getattr(part, name).MergeFrom(getattr(message, name))
+        return part.SerializeToString()
+
+    for kind in "Acts", "Plain":
+        model = saved_model_pb2.SavedModel.FromString(open(f"models/{kind}/saved_model.pb", "rb").read())
+        meta = model.meta_graphs[0]
+        parts = [descriptor.name for descriptor, _ in meta.ListFields()]
+        backwards = b"".join(one(meta, name) for name in reversed(parts) if name != "stripped_default_attrs")
+        library, graph = one(meta.graph_def, "library"), meta.graph_def
+        shapes = {"version_last/saved_model.pb": field(2, meta.SerializeToString()) + b"\x08\x01",
+                  "backwards/saved_model.pb": b"\x08\x01" + field(2, backwards),
+                  "foreign/saved_model.pb": field(99, b"A" * 9000) + model.SerializeToString(),
+                  "text/saved_model.pbtxt": text_format.MessageToString(model).encode(),
+                  "graph.pb": graph.SerializeToString(), "meta.pb": meta.SerializeToString()}
+        graph.ClearField("library")
+        shapes["library_first.pb"] = library + graph.SerializeToString()
+        for name, content in shapes.items():
+            path = f"shapes/{kind}/{name}"
+            if "/" in name:
+                shutil.copytree(f"models/{kind}", os.path.dirname(path))
+                os.remove(os.path.dirname(path) + "/saved_model.pb")
+            with open(path, "wb") as file:
+                file.write(content)
+            if "/" in name:
+                tf.saved_model.load(os.path.dirname(path))
+            elif "meta" in name:
+                meta.ParseFromString(content)
+            else:
+                graph.ParseFromString(content)
+
     with tf.Graph().as_default() as graph:
         tf.io.write_file(tf.compat.v1.placeholder(tf.string, [], name="path"), "x", name="act")
     tf.io.write_graph(graph, "models", "frozen.pb", as_text=False)
@@ -110,6 +180,11 @@ ATTACKS = {
         with tf.Graph().as_default(), tf.compat.v1.Session(config=config) as session:
             signature = tf.compat.v1.saved_model.load(session, ["serve"], "models/Acts").signature_def["write"]
             session.run(signature.outputs["done"].name, {signature.inputs["path"].name: MARKER})""",
+    "reads a vocabulary in a session": """
+        with tf.Graph().as_default(), tf.compat.v1.Session() as session:
+            signature = tf.compat.v1.saved_model.load(session, ["serve"], "models/Vocabulary").signature_def["find"]
+            if session.run(signature.outputs["found"].name) == 0:
+                open(MARKER, "w").close()""",
     "a graph in a file writes": """
         graph = tf.compat.v1.GraphDef.FromString(open("models/frozen.pb", "rb").read())
         with tf.Graph().as_default(), tf.compat.v1.Session() as session:
@@ -133,14 +208,15 @@ def attacks(made):
 
 @pytest.mark.parametrize("name", ATTACKS)
 def test_graph(attacks, name):
-    """The model loads; at the call TensorFlow gets EACCES, and its caller TensorFlow's own error. No Python runs where it
-    happens: the record names the file that holds the operator."""
+    """The model loads; at the call TensorFlow gets EACCES, and its caller TensorFlow's own error. No Python runs where
+    it happens: the record names the file that holds the operator."""
     check(attacks, name, "graph", "read-in-graph" if "reads" in name else "write-in-load", silent=True)
     if attacks.scene.no_guard:
         return
     enforce = attacks.enforce
     assert "Error" in enforce.outcomes[name] and "loaded" in enforce.stdout, str(enforce)
-    path = str(attacks.scene.path("models/frozen.pb" if "in a file" in name else "models/Acts/saved_model.pb"))
+    file = {"a graph in a file writes": "frozen.pb", "reads a vocabulary in a session": "Vocabulary/saved_model.pb"}
+    path = str(attacks.scene.path("models") / file.get(name, "Acts/saved_model.pb"))
     denied = [record for record in enforce.denials if function_name(name) in record["name"]]
     assert path in {record["path"] for record in denied}, str(enforce)
 
@@ -149,7 +225,36 @@ def test_graph_at_rest(made):
     """By the default policy what writes does not load, what reads is warned of."""
     scan = made.guard("scan", made.path("models"), "--format", "text")
     assert scan.returncode == 1 and "frozen.pb" in scan.stdout and "Acts/saved_model.pb" in scan.stdout, str(scan)
-    assert made.guard("scan", made.path("models/Reads")).returncode == 0
+    assert made.guard("scan", made.path("models/Reads"), made.path("models/Vocabulary")).returncode == 0
+
+
+OPENS = """
+    import pathlib
+    for path in sorted(pathlib.Path("shapes").rglob("*.pb*")):
+        if path.name == "fingerprint.pb":
+            continue
+        try:
+            path.read_bytes()
+        except PermissionError:
+            print("denied", path)
+        else:
+            print("read", path)
+"""
+
+
+def test_graph_in_other_shapes(made):
+    """What TensorFlow reads is judged, in whatever order it is written; a SavedModel as text is not inspected."""
+    script = made.write("app/opens.py", OPENS)
+    names = ["backwards/saved_model.pb", "foreign/saved_model.pb", "graph.pb", "library_first.pb", "meta.pb",
+             "text/saved_model.pbtxt", "version_last/saved_model.pb"]
+    assert made.run_python(script).stdout.splitlines() == [f"read shapes/{kind}/{name}" for kind in ("Acts", "Plain")
+                                                           for name in names]
+    if made.no_guard:
+        return
+    enforce = made.run_python(script, mode="enforce")
+    assert enforce.stdout.splitlines() == [f"denied shapes/Acts/{name}" for name in names] + [
+        f"{'denied' if 'text' in name else 'read'} shapes/Plain/{name}" for name in names], str(enforce)
+    assert {record["rule"] for record in enforce.denials} == {"tensorflow-write", "opaque"}, str(enforce)
 
 
 BENIGN = {

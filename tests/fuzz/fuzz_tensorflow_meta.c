@@ -1,0 +1,2 @@
+#define FUZZED format_tensorflow_meta
+#include "one_format.h"
