@@ -5,6 +5,7 @@
 #ifndef GUARD_RAW_H
 #define GUARD_RAW_H
 
+#include <errno.h>
 #include <fcntl.h>
 #include <stdbool.h>
 #include <stddef.h>
@@ -13,6 +14,10 @@
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/types.h>
+
+#ifndef AT_EMPTY_PATH
+#define AT_EMPTY_PATH 0x1000 /* linux/fcntl.h; fcntl.h has it with _GNU_SOURCE alone */
+#endif
 
 static inline long raw_syscall6(long number, long a, long b, long c, long d, long e, long f)
 {
@@ -58,13 +63,15 @@ static inline long raw_pread(int fd, void *buffer, size_t length, uint64_t offse
 {
     return raw_syscall6(SYS_pread64, fd, (long)buffer, (long)length, (long)offset, 0, 0);
 }
-static inline long raw_fstat(int fd, struct stat *status)
-{
-    return raw_syscall6(SYS_fstat, fd, (long)status, 0, 0, 0, 0);
-}
 static inline long raw_fstatat(int dirfd, const char *path, struct stat *status, int flags)
 {
     return raw_syscall6(SYS_newfstatat, dirfd, (long)path, (long)status, flags, 0, 0);
+}
+/* glibc 2.33 to 2.38 asks by the other call, and so a sandbox made for it may not know this one. */
+static inline long raw_fstat(int fd, struct stat *status)
+{
+    long result = raw_syscall6(SYS_fstat, fd, (long)status, 0, 0, 0, 0);
+    return result < 0 && result != -EBADF ? raw_fstatat(fd, "", status, AT_EMPTY_PATH) : result;
 }
 static inline long raw_getdents64(int fd, void *buffer, size_t length)
 {

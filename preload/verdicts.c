@@ -113,11 +113,20 @@ static void empty_seal(struct slot *slot)
         seal_free(&seal);
 }
 
+/* Where a verdict goes. What was sealed of the same file before is of no use beside a new seal: a program that reads one
+ * file again and again, where nothing may be reused, keeps one. */
+static struct slot *slot_for(const struct verdict_identity *identity, const struct seal *seal)
+{
+    for (int i = 0; seal->blocks && i < VERDICTS_MAX && __atomic_load_n(&slots[i].version, __ATOMIC_RELAXED); i++)
+        if (slots[i].identity.inode == identity->inode && slots[i].identity.device == identity->device)
+            return &slots[i];
+    return &slots[__atomic_fetch_add(&next_slot, 1, __ATOMIC_RELAXED) % VERDICTS_MAX];
+}
+
 int verdict_keep(const struct verdict_identity *identity, const struct verdict *verdict, bool reusable,
                  struct seal *seal)
 {
-    uint32_t i = __atomic_fetch_add(&next_slot, 1, __ATOMIC_RELAXED) % VERDICTS_MAX;
-    struct slot *slot = &slots[i];
+    struct slot *slot = slot_for(identity, seal);
     if (!claim(slot)) {
         seal_free(seal);
         return -1;
@@ -129,7 +138,7 @@ int verdict_keep(const struct verdict_identity *identity, const struct verdict *
     slot->seal = *seal;
     *seal = (struct seal){0};
     release(slot);
-    return (int)i;
+    return (int)(slot - slots);
 }
 
 enum verdict_answer verdict_ask(int number, int fd, const void *bytes, size_t length, uint64_t offset)

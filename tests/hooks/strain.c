@@ -9,15 +9,21 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
+#include <linux/filter.h>
+#include <linux/seccomp.h>
 #include <pthread.h>
 #include <setjmp.h>
 #include <signal.h>
 #include <spawn.h>
+#include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/prctl.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
 #include <sys/time.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -86,7 +92,7 @@ static void after_closedir(void)
     say(read(received(number), block, sizeof block));
 }
 
-static void *in_small_thread(void *nothing)
+static void *open_and_read(void *nothing)
 {
     int fd = open(file, O_RDONLY);
     say(fd < 0 ? -1 : read(fd, block, sizeof block));
@@ -120,7 +126,7 @@ static void run_in_small_thread(void *(*run)(void *))
 
 static void small_stack(void)
 {
-    run_in_small_thread(in_small_thread);
+    run_in_small_thread(open_and_read);
 }
 
 static void small_spawn(void)
@@ -159,6 +165,46 @@ static void direct(void)
     say(got < 0 ? -1 : total + got);
 }
 
+/* A sandbox that does not know fstat(). */
+static void sandbox(void)
+{
+    struct sock_filter rules[] = {
+        BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, nr)),
+        BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_fstat, 0, 1),
+        BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | EPERM),
+        BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
+    };
+    struct sock_fprog filter = {sizeof rules / sizeof rules[0], rules};
+    if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0 || prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &filter) < 0)
+        exit(7);
+    open_and_read(NULL);
+}
+
+static long resident(void)
+{
+    long total, pages = -1;
+    FILE *stream = fopen("/proc/self/statm", "r");
+    if (stream && fscanf(stream, "%ld %ld", &total, &pages) != 2)
+        pages = -1;
+    fclose(stream);
+    return pages;
+}
+
+/* A file that was just written, so that no verdict on it may be reused. Prints the pages that reading it 240 times took. */
+static void again_and_again(void)
+{
+    long before = 0;
+    for (int i = 0; i < 300; i++) {
+        int fd = open(file, O_RDWR);
+        if (pread(fd, block, sizeof block, 0) <= 0 || futimens(fd, NULL) < 0)
+            exit(6);
+        close(fd);
+        if (i == 60)
+            before = resident();
+    }
+    printf("%ld\n", resident() - before);
+}
+
 static void no_message(void)
 {
     say(sendmsg(socket(AF_UNIX, SOCK_DGRAM, 0), NULL, 0));
@@ -176,6 +222,8 @@ int main(int count, char **words)
         {"small-spawn", small_spawn},
         {"after-jump", after_jump},
         {"direct", direct},
+        {"again-and-again", again_and_again},
+        {"sandbox", sandbox},
         {"no-message", no_message},
     };
     if (count != 4)

@@ -162,8 +162,9 @@ def strain(folder, case, file, other="text", preload=LIBRARY, **environment):
     return run.stdout.strip()
 
 
-# What libc closes itself is forgotten too; a thread may have the smallest stack there is; O_DIRECT reads whole sectors.
-@pytest.mark.parametrize("case", ["after-fclose", "after-closedir", "small-stack", "direct"])
+# What libc closes itself is forgotten too; a thread may have the smallest stack there is; O_DIRECT reads whole sectors; a sandbox
+# may know another fstat.
+@pytest.mark.parametrize("case", ["after-fclose", "after-closedir", "small-stack", "direct", "sandbox"])
 def test_judged_all_the_same(folder, case):
     assert strain(folder, case, "poisoned.pkl", preload=None) == "bytes"
     assert strain(folder, case, "poisoned.pkl") == "denied"
@@ -176,6 +177,11 @@ def test_jump_out_of_a_judgement(folder):
     assert strain(folder, "after-jump", "poisoned.pkl", "long.pkl", preload=None) == "bytes"
     assert strain(folder, "after-jump", "poisoned.pkl", "long.pkl") == "denied"
     assert strain(folder, "after-jump", "clean.pkl", "long.pkl") == "bytes"
+
+
+def test_reading_one_file_again_and_again_takes_no_memory(folder):
+    (folder / "written.pkl").write_bytes(pickle.dumps([str(number) for number in range(30_000)], 2))
+    assert int(strain(folder, "again-and-again", "written.pkl")) < 128
 
 
 def test_environment_of_a_child_needs_no_stack(folder):
