@@ -43,7 +43,7 @@ size_t line_visible(const unsigned char *text)
         if ((text[i] & 0xC0) != 0x80)
             return 0;
     if ((text[0] == 0xC2 && text[1] < 0xA0) || /* C1 controls */
-        (text[0] == 0xE2 && ((text[1] == 0x80 && text[2] >= 0xAA && text[2] <= 0xAE) ||
+        (text[0] == 0xE2 && ((text[1] == 0x80 && text[2] >= 0xA8 && text[2] <= 0xAE) ||
                              (text[1] == 0x81 && text[2] >= 0xA6 && text[2] <= 0xA9))))
         return 0;
     return length;

@@ -21,8 +21,9 @@ void line_put_visible(struct line *line, const char *text);
 /* The same as one word of a POSIX shell, quoted where it has to be, so that a line can be copied and run. */
 void line_put_word(struct line *line, const char *text);
 
-/* Length of the UTF-8 sequence at `text` (NUL-terminated) that may be shown as it is; 0 for control characters, for the
- * marks that turn the direction of text (U+202A to U+202E, U+2066 to U+2069), and for what is no UTF-8. */
+/* Length of the UTF-8 sequence at `text` (NUL-terminated) that may be shown as it is; 0 for control characters, for
+ * separators of lines (U+2028, U+2029), for the marks that turn the direction of text (U+202A to U+202E, U+2066 to
+ * U+2069), and for what is no UTF-8. */
 size_t line_visible(const unsigned char *text);
 
 #endif

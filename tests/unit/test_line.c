@@ -34,8 +34,8 @@ static void test_what_is_shown(void)
     char buffer[256];
     struct line line = {buffer, sizeof(buffer), 0};
 
-    line_put_visible(&line, "a\n\033[2J\x7f \xc3\xbc \xe2\x80\xae \xc2\x9b \xff \xc3");
-    text_is(buffer, "a\\x0a\\x1b[2J\\x7f \xc3\xbc \\xe2\\x80\\xae \\xc2\\x9b \\xff \\xc3");
+    line_put_visible(&line, "a\n\033[2J\x7f \xc3\xbc \xe2\x80\xae \xe2\x80\xa8 \xc2\x9b \xff \xc3");
+    text_is(buffer, "a\\x0a\\x1b[2J\\x7f \xc3\xbc \\xe2\\x80\\xae \\xe2\\x80\\xa8 \\xc2\\x9b \\xff \\xc3");
 }
 
 static void test_what_does_not_fit(void)
