@@ -1,4 +1,4 @@
-#include "json.h"
+#include "json_bytes.h"
 
 #include "utf8.h"
 
@@ -6,117 +6,14 @@
 
 enum expect { EXPECT_VALUE, EXPECT_FIRST_VALUE, EXPECT_FIRST_KEY, EXPECT_KEY, EXPECT_SEPARATOR, EXPECT_NOTHING };
 
-/* Lib/json/__init__.py, detect_encoding(). */
-static void encoding_detect(struct json *json)
-{
-    size_t got = 0;
-    const unsigned char *head = reader_peek(&json->reader, 1, &got);
-    unsigned char first[4] = {0};
-    unsigned mark = 0;
-
-    json->unit = 1;
-    if (head == NULL)
-        return;
-    if (got < sizeof(first)) {
-        const unsigned char *more = reader_peek(&json->reader, sizeof(first), &got);
-        head = more != NULL ? more : reader_peek(&json->reader, 1, &got);
-        if (head == NULL)
-            return;
-    }
-    memcpy(first, head, got < sizeof(first) ? got : sizeof(first));
-    if (got >= 4 && memcmp(first, "\0\0\xFE\xFF", 4) == 0) {
-        json->unit = mark = 4;
-        json->big_endian = true;
-    } else if (got >= 4 && memcmp(first, "\xFF\xFE\0\0", 4) == 0) {
-        json->unit = mark = 4;
-    } else if (got >= 2 && (memcmp(first, "\xFE\xFF", 2) == 0 || memcmp(first, "\xFF\xFE", 2) == 0)) {
-        json->unit = mark = 2;
-        json->big_endian = first[0] == 0xFE;
-    } else if (got >= 3 && memcmp(first, "\xEF\xBB\xBF", 3) == 0) {
-        mark = 3;
-    } else if (got >= 2 && first[0] == 0) {
-        json->unit = got < 4 || first[1] != 0 ? 2 : 4;
-        json->big_endian = true;
-    } else if (got >= 2 && first[1] == 0) {
-        json->unit = got < 4 || first[2] != 0 || first[3] != 0 ? 2 : 4;
-    }
-    (void)reader_skip(&json->reader, mark);
-}
-
 bool json_open(struct json *json, struct arena *arena, const struct source *source)
 {
     memset(json, 0, sizeof(*json));
     if (!way_open(&json->way, arena) || !reader_open(&json->reader, arena, source, 0, source->size))
         return false;
     json->expect = EXPECT_VALUE;
-    encoding_detect(json);
+    json_bytes_begin(json);
     return true;
-}
-
-/* The code unit at `bytes`. */
-static uint32_t unit_load(const struct json *json, const unsigned char *bytes)
-{
-    uint32_t value = 0;
-
-    for (unsigned i = 0; i < json->unit; i++)
-        value |= (uint32_t)bytes[json->big_endian ? json->unit - 1 - i : i] << 8 * i;
-    return value;
-}
-
-/* One code point of a UTF-16 or UTF-32 source. False at the end, or at a unit that is cut off or no code point. */
-static bool point_take(struct json *json, uint32_t *point)
-{
-    unsigned char bytes[4];
-    size_t got;
-
-    if (!reader_bytes(&json->reader, bytes, json->unit))
-        return false;
-    *point = unit_load(json, bytes);
-    if (json->unit == 2 && *point >= 0xD800 && *point < 0xDC00) {
-        const unsigned char *peeked = reader_peek(&json->reader, 2, &got);
-        uint32_t low = peeked != NULL ? unit_load(json, peeked) : 0;
-        if (low >= 0xDC00 && low < 0xE000) {
-            *point = 0x10000 + ((*point - 0xD800) << 10) + (low - 0xDC00);
-            (void)reader_skip(&json->reader, 2);
-        }
-    }
-    return *point < 0x110000;
-}
-
-/* Makes at least one more byte ready. False at the end or on error. A wide source that ends in half a unit or holds no
- * code point ends there: what came before it has been seen. */
-static bool fill(struct json *json)
-{
-    size_t length = 0;
-
-    if (json->unskipped > 0)
-        (void)reader_skip(&json->reader, json->unskipped);
-    json->unskipped = 0;
-    json->next_offset = json->reader.position;
-    if (json->unit == 1) {
-        json->next = reader_peek(&json->reader, 1, &length);
-        if (json->next == NULL)
-            length = 0;
-        json->unskipped = length;
-    } else {
-        uint32_t point;
-        while (length + 4 <= sizeof(json->wide) && point_take(json, &point)) {
-            if (point == 0) { /* outside a string an error anyway; inside one a control character, equally so */
-                json->wide[length++] = 0;
-                continue;
-            }
-            length += utf8_put(json->wide + length, point);
-        }
-        json->next = json->wide;
-    }
-    json->filled = json->next;
-    json->end = length > 0 ? json->next + length : json->next;
-    return length > 0;
-}
-
-static inline bool ready(struct json *json)
-{
-    return json->next != json->end || fill(json);
 }
 
 static uint64_t offset_now(const struct json *json)
@@ -134,7 +31,7 @@ static enum json_event fail(struct json *json, enum json_error error)
 /* Moves over white space. False at the end. */
 static bool space_skip(struct json *json)
 {
-    while (ready(json)) {
+    while (json_ready(json)) {
         unsigned char c = *json->next;
         if (c != ' ' && c != '\n' && c != '\r' && c != '\t')
             return true;
@@ -147,7 +44,7 @@ static bool hex4_take(struct json *json, unsigned *value)
 {
     *value = 0;
     for (unsigned i = 0; i < 4; i++) {
-        if (!ready(json))
+        if (!json_ready(json))
             return false;
         unsigned char c = *json->next++;
         unsigned digit;
@@ -170,7 +67,7 @@ static bool escape_take(struct json *json)
     unsigned high = json->high;
 
     json->high = 0;
-    if (!ready(json))
+    if (!json_ready(json))
         return false;
     unsigned char c = *json->next++;
     if (c != 'u') {
@@ -200,7 +97,7 @@ static bool string_part(struct json *json)
 {
     json->text_length = json->high != 0 ? utf8_put((unsigned char *)json->text, json->high) : 0;
     while (json->in_string && json->text_length < LIMIT_NAME) {
-        if (!ready(json))
+        if (!json_ready(json))
             return false;
         unsigned char c = *json->next++;
         if (c == '"') {
@@ -287,7 +184,7 @@ static enum json_event container_close(struct json *json)
 static bool word_take(struct json *json, const char *word)
 {
     for (; *word != '\0'; word++) {
-        if (!ready(json) || *json->next != (unsigned char)*word)
+        if (!json_ready(json) || *json->next != (unsigned char)*word)
             return false;
         json->next++;
     }
@@ -299,7 +196,7 @@ static bool digits_take(struct json *json)
 {
     bool any = false;
 
-    for (; ready(json) && *json->next >= '0' && *json->next <= '9'; json->next++, any = true) {
+    for (; json_ready(json) && *json->next >= '0' && *json->next <= '9'; json->next++, any = true) {
         uint64_t digit = (uint64_t)(*json->next - '0');
         json->whole &= json->number <= (UINT64_MAX - digit) / 10;
         json->number = 10 * json->number + digit;
@@ -311,22 +208,22 @@ static bool digits_take(struct json *json)
  * shorter one for Python too, with rubbish after it: an error either way. */
 static bool number_take(struct json *json)
 {
-    if (!ready(json))
+    if (!json_ready(json))
         return false;
     if (*json->next == '0')
         json->next++;
     else if (!digits_take(json))
         return false;
-    if (ready(json) && *json->next == '.') {
+    if (json_ready(json) && *json->next == '.') {
         json->whole = false;
         json->next++;
         if (!digits_take(json))
             return false;
     }
-    if (ready(json) && (*json->next | 0x20) == 'e') {
+    if (json_ready(json) && (*json->next | 0x20) == 'e') {
         json->whole = false;
         json->next++;
-        if (ready(json) && (*json->next == '+' || *json->next == '-'))
+        if (json_ready(json) && (*json->next == '+' || *json->next == '-'))
             json->next++;
         if (!digits_take(json))
             return false;
@@ -375,7 +272,7 @@ static enum json_event value_take(struct json *json)
     case '-':
         json->whole = false;
         json->next++;
-        if (ready(json) && *json->next == 'I')
+        if (json_ready(json) && *json->next == 'I')
             return word_value(json, "Infinity", JSON_NUMBER);
         break;
     default:

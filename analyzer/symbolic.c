@@ -36,7 +36,8 @@ static bool may_be_called(const struct symbolic_scan *scan)
     if (dot)
         return dot == strchr(scan->name, '.') &&
                (strncmp(scan->name, "math.", 5) == 0 || strncmp(scan->name, "torch.sym_", 10) == 0);
-    return (scan->name[0] >= 'A' && scan->name[0] <= 'Z') || one_of(scan->name, words, sizeof(words) / sizeof(*words)) ||
+    return (scan->name[0] >= 'A' && scan->name[0] <= 'Z') ||
+           one_of(scan->name, words, sizeof(words) / sizeof(*words)) ||
            one_of(scan->name, functions, sizeof(functions) / sizeof(*functions));
 }
 

@@ -175,8 +175,13 @@ static void reading_configs(struct reading *reading, const struct name_set *fold
 static void recognised_say(struct zip_archive *archive, bool python)
 {
     static const char *const names[] = {
-        [ZIP_PLAIN] = "zip", [ZIP_NPZ] = "npz", [ZIP_SERVED] = "torchserve",
-        [ZIP_EXPORTED] = "torch-export", [ZIP_TORCH] = "torch-zip", [ZIP_TORCHSCRIPT] = "torchscript", [ZIP_PACKAGE] = "torch-package",
+        [ZIP_PLAIN] = "zip",
+        [ZIP_NPZ] = "npz",
+        [ZIP_SERVED] = "torchserve",
+        [ZIP_EXPORTED] = "torch-export",
+        [ZIP_TORCH] = "torch-zip",
+        [ZIP_TORCHSCRIPT] = "torchscript",
+        [ZIP_PACKAGE] = "torch-package",
     };
     archive->format = names[archive->kind];
     if (archive->kind == ZIP_PLAIN)

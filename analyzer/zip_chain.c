@@ -1,6 +1,6 @@
 /* Archives in a row: a .distcp of torch.distributed.checkpoint holds every tensor and object of one process, each
- * written by torch.save behind the one before. They are read as slices of the file, each of which is an archive like any
- * other.
+ * written by torch.save behind the one before. They are read as slices of the file, each of which is an archive like
+ * any other.
  *
  * Facts: torch/distributed/checkpoint/filesystem.py (_write_item, read_data); torch.save calls the archive "archive"
  * where it is given no path. */
@@ -28,8 +28,8 @@ uint64_t zip_chain_next(const struct source *source, uint64_t stop)
 }
 
 /* miniz, which makes up for nothing, goes to where the last directory says that it is, from the beginning of the file
- * on. There is nothing, or the first archive's directory if the two have the same sizes; elsewhere it would read what no
- * link of the chain holds. */
+ * on. There is nothing, or the first archive's directory if the two have the same sizes; elsewhere it would read what
+ * no link of the chain holds. */
 static bool miniz_reads_first(const struct source *source, const struct zip_reading *last, uint64_t first_stop)
 {
     struct zip_reading first;

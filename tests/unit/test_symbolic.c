@@ -23,11 +23,19 @@ static bool agrees(const char *text, bool wanted)
 int main(void)
 {
     static const char *const arithmetic[] = {
-        "s77", "2*s0 + 1", "Mul(Integer(2), Symbol('s6', positive=True, integer=True))",
-        "FloorDiv(Symbol('u0', integer=True), Integer(-2))", "Max(1, Mod(s0, 3)) >= 2.5", "floor(sqrt(s0))",
-        "Float('0.5', precision=53)", "(L['x'].size()[0] // 2) <= L['x'].size()[0]", "not (L['past key'][0].stride()[1] == 4)",
-        "math.ceil (0.5*L['x'].size()[0]) != 3 and torch.sym_float(L['n']) < 1e5", "L[\"y\"].storage_offset() == 0",
-        "IsNonOverlappingAndDenseIndicator(s0, 1) | (s1 & ~s2)", "",
+        "s77",
+        "2*s0 + 1",
+        "Mul(Integer(2), Symbol('s6', positive=True, integer=True))",
+        "FloorDiv(Symbol('u0', integer=True), Integer(-2))",
+        "Max(1, Mod(s0, 3)) >= 2.5",
+        "floor(sqrt(s0))",
+        "Float('0.5', precision=53)",
+        "(L['x'].size()[0] // 2) <= L['x'].size()[0]",
+        "not (L['past key'][0].stride()[1] == 4)",
+        "math.ceil (0.5*L['x'].size()[0]) != 3 and torch.sym_float(L['n']) < 1e5",
+        "L[\"y\"].storage_offset() == 0",
+        "IsNonOverlappingAndDenseIndicator(s0, 1) | (s1 & ~s2)",
+        "",
     };
     static const char *const programs[] = {
         "__import__('os').system('id')", "open('x', 'w')", "eval ('1')", "exec(chr(97))", "s0.func('id')",
