@@ -13,8 +13,9 @@
 /* Bytes decompressed in one scan, all members together. Of a step the larger of what goes in and what comes
  * out counts. */
 #define LIMIT_UNPACKED (1ull << 30)
-/* Memory of decompressors that is really used: as much of their windows as was unpacked into them. xz -9 has a window
- * of 64 MB, zstd --ultra -22 one of 128 MB; going back takes a second decompressor. */
+/* Memory of decompressors that is really used: as much of their windows as was unpacked into them. It comes on top of
+ * LIMIT_ARENA, because a stream refers back as far as its window reaches, and whoever loads the file takes the same:
+ * `xz -9` has a window of 64 MB, zstd --ultra -22 one of 128 MB; going back takes a second decompressor. */
 #define LIMIT_UNPACK_MEMORY (160u << 20)
 /* The window through which a source is read. */
 #define LIMIT_WINDOW (64u << 10)
@@ -48,6 +49,8 @@
  * text, as it only began like a pickle, a thousandth of that. */
 #define LIMIT_PICKLE_GAP (1u << 30)
 #define LIMIT_PICKLE_GAP_TEXT (1u << 20)
+/* Storages of one checkpoint in PyTorch's old format that are told apart; the largest have some 10,000. */
+#define LIMIT_LEGACY_STORAGES (64u << 10)
 /* Opcodes executed, all in all, of what began like a pickle among other bytes and proved to be none. Of random bytes
  * few begin so, and those end after a handful. */
 #define LIMIT_PICKLE_DOUBTS (16u << 20)

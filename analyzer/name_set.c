@@ -1,5 +1,7 @@
 #include "name_set.h"
 
+#include <string.h>
+
 bool name_set_open(struct name_set *set, struct arena *arena, size_t count)
 {
     size_t slots = 64;
@@ -7,6 +9,13 @@ bool name_set_open(struct name_set *set, struct arena *arena, size_t count)
         slots *= 2;
     *set = (struct name_set){arena_take(arena, slots * sizeof(uint64_t)), slots - 1, 0};
     return set->slots != NULL;
+}
+
+void name_set_clear(struct name_set *set)
+{
+    if (set->used)
+        memset(set->slots, 0, (set->mask + 1) * sizeof *set->slots);
+    set->used = 0;
 }
 
 uint64_t name_hash(uint64_t hash, const void *name, size_t length)

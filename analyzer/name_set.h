@@ -13,6 +13,8 @@ struct name_set {
 /* Room for `count` names. False: no memory. */
 bool name_set_open(struct name_set *set, struct arena *arena, size_t count);
 
+void name_set_clear(struct name_set *set);
+
 /* FNV-1a; for a name that comes in pieces start with NAME_HASH and go on with what came out. Never 0. */
 #define NAME_HASH 14695981039346656037u
 uint64_t name_hash(uint64_t hash, const void *name, size_t length);

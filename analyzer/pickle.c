@@ -159,23 +159,59 @@ static bool legacy_run(struct machine *machine)
     unsigned count = 1;
 
     scan_is(machine->scan, "torch-legacy");
-    while (!machine->scan->stopped && stream_begins(machine, count >= LEGACY_STREAMS)) {
-        if (stream_run(machine) != STREAM_STOPPED)
+    while (!machine->scan->stopped && count < LEGACY_STREAMS && stream_begins(machine, false)) {
+        if (stream_run(machine) != STREAM_STOPPED) {
+            machine->storages->known = false;
             return true;
+        }
         count++;
     }
     return count >= LEGACY_STREAMS;
+}
+
+/* Moves behind the storages: torch.load() leaves a file there, and the next finds what it reads there. False: that cannot
+ * be told, or nothing follows. */
+static bool legacy_skip(struct machine *machine)
+{
+    const struct storages *storages = machine->storages;
+
+    return storages->known && reader_skip(&machine->reader, storages->bytes) && stream_begins(machine, true);
+}
+
+/* Files of old PyTorch, one behind another, of which the first stream has been read. Returns whether something else
+ * follows. */
+static bool legacy_files(struct machine *machine)
+{
+    struct storages storages = {.known = true};
+    bool follows;
+
+    if (!name_set_open(&storages.keys, machine->scan->arena, LIMIT_LEGACY_STORAGES)) {
+        scan_failed(machine->scan, SCAN_MEMORY, 0);
+        return false;
+    }
+    machine->storages = &storages;
+    do {
+        storages.bytes = 0;
+        name_set_clear(&storages.keys);
+        follows = !legacy_run(machine) || legacy_skip(machine);
+        if (!follows || !legacy_magic(machine, machine->reader.position))
+            break;
+        follows = stream_run(machine) == STREAM_STOPPED;
+    } while (follows && !machine->scan->stopped);
+    machine->storages = NULL;
+    return follows;
 }
 
 static bool streams_run(struct machine *machine)
 {
     enum stream_end end = stream_run(machine);
     struct search search = {.model = machine->found || end == STREAM_LIMIT, .certain = machine->certain};
+    bool follows = end == STREAM_STOPPED;
 
-    bool legacy = end == STREAM_STOPPED && legacy_magic(machine, 0) && legacy_run(machine);
-
+    if (follows && legacy_magic(machine, 0))
+        follows = legacy_files(machine);
     search.model |= machine->found;
-    if (end == STREAM_STOPPED && !legacy)
+    if (follows)
         streams_behind(machine, &search);
     return search.model;
 }

@@ -19,6 +19,7 @@
 
 #include "format.h"
 #include "map.h"
+#include "name_set.h"
 #include "pickle_bid.h"
 #include "pickle_ops.h"
 #include "reader.h"
@@ -129,6 +130,13 @@ struct ring {
     uint64_t next;
 };
 
+/* What the persistent ids of a stream say of tensors' memory. */
+struct storages {
+    struct name_set keys;
+    uint64_t bytes; /* behind the pickles, with the count of elements in front of each */
+    bool known;     /* that is all there is */
+};
+
 /* The beginning of a list or dict, as long as nothing displaced it. */
 struct sample {
     uint64_t id;
@@ -199,6 +207,8 @@ struct machine {
     uint64_t memo_high;   /* one past the highest dense index in use */
     uint64_t memo_count;  /* distinct indexes in use */
     struct map sparse;    /* index -> word, for indexes far beyond the count */
+
+    struct storages *storages; /* of PyTorch's old format, whose bytes lie behind the pickles; NULL in others */
 
     word latin1;          /* the text that last named that codec, TAG_NOTHING: none did; the memo gives the same again */
     struct far *far;      /* FARS of them, allocated when they are needed */

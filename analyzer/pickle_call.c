@@ -351,6 +351,49 @@ void call_build(struct machine *machine, word target, word state)
     }
 }
 
+/* torch/storage.py: the bytes of one element; 0: not known. */
+static unsigned storage_width(const struct name *class)
+{
+    static const struct {
+        const char *type;
+        unsigned width;
+    } types[] = {
+        {"Float", 4}, {"Double", 8}, {"Half", 2}, {"BFloat16", 2}, {"Long", 8}, {"Int", 4}, {"Short", 2}, {"Char", 1},
+        {"Byte", 1}, {"Bool", 1}, {"ComplexFloat", 8}, {"ComplexDouble", 16}, {"QInt8", 1}, {"QUInt8", 1}, {"QInt32", 4},
+        {"Untyped", 1},
+    };
+    const char *dot = class ? strrchr(class->text, '.') : NULL;
+
+    for (size_t i = 0; dot && i < sizeof types / sizeof *types; i++) {
+        size_t length = strlen(types[i].type);
+        if (strncmp(dot + 1, types[i].type, length) == 0 && strcmp(dot + 1 + length, "Storage") == 0)
+            return types[i].width;
+    }
+    return 0;
+}
+
+/* ("storage", class, key, location, elements, ...): notes how many bytes lie behind the pickles for it. */
+static void storage_note(struct machine *machine, const word *items, unsigned count)
+{
+    struct storages *storages = machine->storages;
+    struct arena_mark mark = arena_mark(machine->scan->arena);
+    struct text key;
+    uint64_t width = storage_width(callee_name(machine, items[1])), bytes;
+    int64_t elements = count >= 5 && word_tag(items[4]) == TAG_INT ? word_int_value(items[4]) : -1;
+
+    if (width == 0 || elements < 0 || !text_load(machine, items[2], LIMIT_NAME, &key) || key.cut) {
+        storages->known = false;
+    } else {
+        uint64_t hash = name_hash(NAME_HASH, key.bytes, key.length);
+        if (!name_set_has(&storages->keys, hash))
+            storages->known &= name_set_add(&storages->keys, hash) &&
+                               !__builtin_mul_overflow((uint64_t)elements, width, &bytes) &&
+                               !__builtin_add_overflow(storages->bytes, bytes, &storages->bytes) &&
+                               !__builtin_add_overflow(storages->bytes, 8u, &storages->bytes);
+    }
+    arena_release(machine->scan->arena, mark);
+}
+
 word call_persistent(struct machine *machine, word id)
 {
     const word *items = word_tag(id) == TAG_TUPLE ? tuple_items(machine, id) : NULL;
@@ -364,6 +407,8 @@ word call_persistent(struct machine *machine, word id)
     named = items[1];
     /* torch before 1.6, with the class's source for people to read: ("module", torch.nn.Linear, file, source) is the class. */
     module = text_equals(machine, items[0], "module");
+    if (machine->storages && text_equals(machine, items[0], "storage"))
+        storage_note(machine, items, tuple_count(id));
     class = callee_name(machine, named);
     if (!machine->confirmed || !class || !(class->settled & 1u << EFFECT_CREATE))
         create_report(machine, named, NULL, 0, "named by a persistent id");

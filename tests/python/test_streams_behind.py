@@ -12,6 +12,7 @@ import time
 import joblib
 import numpy as np
 import pytest
+import torch
 
 from guard_command import said, scan
 
@@ -55,7 +56,7 @@ def test_gaps(tmp_path, name):
     assert good["verdict"] == "allow" and not good["findings"]
     assert fires(tmp_path / "marker",
                  f"import pickle; file = open({str(tmp_path / 'bad')!r}, 'rb'); pickle.load(file)\n"
-                                      f"file.seek({len(gap)}, 1); pickle.load(file)")
+                 f"file.seek({len(gap)}, 1); pickle.load(file)")
 
 
 def test_noise(tmp_path):
@@ -137,6 +138,33 @@ def test_joblib_own_files():
     assert [result for result in results if result["verdict"] != "allow" or result["findings"]] == []
     assert {"joblib", "gzip", "zlib", "bzip2", "xz", "lzma"} <= {name for result in results
                                                                  for name in result["format"]}
+
+
+# --- PyTorch's format before zips
+
+def test_behind_storages(tmp_path):
+    """torch.load leaves a file behind the storages, and whoever loads again goes on there."""
+    first = {"floats": torch.ones(1000), "halves": torch.zeros(33, dtype=torch.float16), "flag": torch.tensor([True]),
+             "complex": torch.ones(7, dtype=torch.complex128), "layer": torch.nn.Linear(30, 7).state_dict()}
+    first["view"] = first["floats"][:10]
+    second = {name: Payload(tmp_path / name) for name in ("saved", "third", "dumped")}
+    for name, then in {"good": first, "alone": None, **second}.items():
+        with open(tmp_path / f"{name}.pt", "wb") as file:
+            for each in [first, [1]][:2 if name == "third" else 1]:
+                torch.save(each, file, _use_new_zipfile_serialization=False)
+            if name == "dumped":
+                pickle.dump(then, file)
+            elif then is not None:
+                torch.save(then, file, _use_new_zipfile_serialization=False)
+    for name in second:
+        load = "pickle.load(file)" if name == "dumped" else "torch.load(file, weights_only=False)"
+        assert fires(tmp_path / name, f"import pickle, torch; file = open({str(tmp_path / name)!r} + '.pt', 'rb')\n"
+                     f"for _ in range({2 if name == 'third' else 1}): torch.load(file, weights_only=False)\n"
+                     f"{load}")
+    for result in scan(*(tmp_path / f"{name}.pt" for name in second)):
+        assert calls(result) and "torch-legacy" in result["format"]
+    for result in scan(tmp_path / "good.pt", tmp_path / "alone.pt"):
+        assert result["verdict"] == "allow" and not result["findings"] and "torch-legacy" in result["format"]
 
 
 # --- PyTorch's tar
