@@ -90,7 +90,7 @@ static int policy_check(int argc, char **argv)
     struct policy *policy = settings_load_policy(file, &fault);
     if (!policy) {
         command_print_fault("policy", &fault);
-        return EXIT_DENIED;
+        return fault.line > 0 && strcmp(fault.name, file) == 0 ? EXIT_DENIED : EXIT_USAGE;
     }
     command_print_visible(stdout, file);
     puts(": valid");

@@ -31,7 +31,10 @@ def test_check(tmp_path):
     policy.write_text('{"version": 1,\n "rules": [\n  {"then": "alow"}]}')
     run = guard("policy", "check", policy)
     assert run.returncode == 1 and f"{policy}:3:" in run.stderr and run.stdout == ""
-    assert guard("policy", "check", tmp_path / "missing").returncode == 1
+    assert guard("policy", "check", tmp_path / "missing").returncode == 2
+    assert guard("policy", "check", tmp_path).returncode == 2
+    policy.write_text("")
+    assert guard("policy", "check", policy).returncode == 1
     assert guard("policy", "check").returncode == 2
     assert guard("policy", "check", policy, policy).returncode == 2
 
@@ -41,6 +44,7 @@ def test_check_names_what_a_rule_overrides(tmp_path):
     rules = [{"id": "wide", "effect": "call", "match": ["posix.**"], "then": "allow"},
              {"id": "narrow", "effect": "call", "match": ["torch.load"], "model": ["hf:me/mine"], "then": "warn"},
              {"id": "harmless", "effect": "call", "match": ["my.own.function"], "then": "allow"},
+             {"id": "once", "effect": "call", "match": ["os.system"], "then": "allow"},
              {"id": "stricter", "effect": "call", "match": ["posix.system"], "then": "deny"}]
     policy.write_text(json.dumps({"version": 1, "rules": rules}))
     run = guard("policy", "check", policy)
@@ -49,6 +53,8 @@ def test_check_names_what_a_rule_overrides(tmp_path):
     assert any(line.startswith("  wide over ") and " posix." in line and "some cases" not in line for line in lines)
     assert any(line.startswith("  narrow over ") and line.endswith("call torch.load (in some cases only)")
                for line in lines)
+    assert sum(line.startswith("  once over exec-call: call os.system") for line in lines) == 1
+    assert not any("import" in line for line in lines if "once" in line)
     assert not any("harmless" in line or "stricter" in line for line in lines)
 
 
