@@ -82,6 +82,14 @@ def test_explain(tmp_path):
     assert guard("policy", "explain").returncode == 2
 
 
+@pytest.mark.parametrize("name, rule", [
+    ("posix.system", "exec-call"), ("os.execv", "exec-call"), ("posix.remove", "file-call"), ("os.chmod", "file-call"),
+    ("posix.open", "file-call"), ("os.getcwd", "system-call"), ("sys.exit", "system-call"), ("sys.modules", "import-call")])
+def test_reasons_of_denials_are_true(name, rule):
+    lines = explain(f"call:{name}").splitlines()
+    assert all(f"deny by rule {rule} " in line for line in lines[1:]) and len(lines) == 2
+
+
 def test_add_makes_and_extends(tmp_path):
     policy = tmp_path / "p.json"
     run = guard("policy", "add", "--to", policy, "call", "mypkg.rebuild", "--model", "hf:org/name@" + "a" * 40,
