@@ -33,6 +33,9 @@ def test_files(tmp_path):
     for name, format in {"xgboost/classifier.json": "xgboost", "xgboost/classifier.ubj": "xgboost",
                          "lightgbm/ranker.txt": "lightgbm",
                          "keras/words.keras": "keras", "torch/scripted.pt": "torchscript",
+                         "tensorflow/module/saved_model.pb": "saved-model",
+                         "tensorflow/session/frozen.pb": "tensorflow-graph",
+                         "tensorflow/old_checkpoint/model.meta": "tensorflow-graph",
                          "gguf/tiny.gguf": "gguf"}.items():
         assert format in results[name]["format"]
 

@@ -266,6 +266,67 @@ def test_boosters_and_keras(scene):
     scene.benign(script)
 
 
+def test_tensorflow(scene):
+    script = scene.write("life.py", """
+        import os
+        os.environ.update(KERAS_BACKEND="tensorflow", TF_CPP_MIN_LOG_LEVEL="3")
+        import keras
+        import numpy as np
+        import tensorflow as tf
+        tf.get_logger().setLevel("ERROR")
+
+        keras.utils.set_random_seed(0)
+        os.makedirs("data", exist_ok=True)
+        for i in range(4):
+            image = tf.fill([8, 8, 1], tf.constant(i * 60, tf.uint8))
+            tf.io.write_file(f"data/{i}.png", tf.io.encode_png(image))
+        with tf.io.TFRecordWriter("data/labels.tfrecord") as writer:
+            for i in range(4):
+                writer.write(tf.io.serialize_tensor(tf.constant(i % 2)).numpy())
+        images = tf.data.Dataset.list_files("data/*.png", shuffle=False).map(
+            lambda path: tf.cast(tf.io.decode_png(tf.io.read_file(path), 1), tf.float32) / 255, tf.data.AUTOTUNE)
+        labels = tf.data.TFRecordDataset("data/labels.tfrecord").map(
+            lambda text: tf.ensure_shape(tf.io.parse_tensor(text, tf.int32), []))
+        data = tf.data.Dataset.zip((images, labels)).cache().batch(2).prefetch(tf.data.AUTOTUNE)
+
+        model = keras.Sequential([keras.Input((8, 8, 1)), keras.layers.Conv2D(2, 3), keras.layers.Flatten(),
+                                  keras.layers.Dropout(.1), keras.layers.Dense(2, activation="softmax")])
+        model.compile("adam", "sparse_categorical_crossentropy", metrics=["accuracy"])
+        model.fit(data, epochs=2, verbose=0, validation_data=data, callbacks=[
+            keras.callbacks.TensorBoard("logs"), keras.callbacks.ModelCheckpoint("best.keras", save_best_only=True),
+            keras.callbacks.BackupAndRestore("backup"), keras.callbacks.CSVLogger("epochs.csv")])
+        model.save("model.keras")
+        model.save_weights("model.weights.h5")
+        model.export("exported", verbose=False)
+        x = np.zeros((1, 8, 8, 1), np.float32)
+        first = model.predict(x, verbose=0)
+        exported = tf.saved_model.load("exported")
+        layer = keras.layers.TFSMLayer("exported", call_endpoint="serving_default")
+        for again in (keras.models.load_model("model.keras").predict(x, verbose=0), exported.serve(x),
+                      exported.signatures["serving_default"](tf.constant(x))["output_0"], layer(x)["output_0"]):
+            print(np.allclose(first, again, atol=1e-5))
+        writer = tf.summary.create_file_writer("logs/own")
+
+        @tf.function
+        def step(value):
+            with writer.as_default(step=1):
+                tf.summary.scalar("value", value)
+            return value * 2
+
+        print(float(step(tf.constant(2.0))), len(list(data)), "own" in os.listdir("logs"))
+        checkpoint = tf.train.Checkpoint(model=model)
+        tf.train.CheckpointManager(checkpoint, "checkpoints", 2).save()
+        checkpoint.restore(tf.train.latest_checkpoint("checkpoints"))
+        lite = tf.lite.TFLiteConverter.from_saved_model("exported").convert()
+        with open("model.tflite", "wb") as file:
+            file.write(lite)
+        interpreter = tf.lite.Interpreter("model.tflite")
+        interpreter.allocate_tensors()
+        print(len(interpreter.get_input_details()), flush=True)
+    """)
+    scene.benign(script)
+
+
 def test_dask(scene):
     script = scene.write("cluster.py", """
         import dask.array
