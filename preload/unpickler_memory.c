@@ -18,6 +18,9 @@ static int layout_state;
 
 /* Deeper stacks between an audit event and the unpickler do not happen: six frames of C. */
 #define STACK_MAX (64u << 10)
+/* Of that, load()'s own frame and what the functions that it called saved first: what is found there is not looked for
+ * further down, as each word costs system calls. */
+#define STACK_NEAR 1024u
 /* References to an unpickler that runs: a few. A freed one has none. */
 #define REFERENCES_MAX 0xFFFFu
 
@@ -153,6 +156,8 @@ static __attribute__((noinline)) unsigned find_objects(uintptr_t objects[UNPICKL
     for (uintptr_t at = (cfa & ~(uintptr_t)(WORD - 1)) - WORD; at >= here && count < UNPICKLER_MEMORIES; at -= WORD) {
         uintptr_t word = word_at(at);
         bool known = false;
+        if (count > 0 && cfa - at > STACK_NEAR)
+            break;
         for (unsigned i = 0; i < count; i++)
             known = known || objects[i] == word;
         if (!known && is_unpickler(word))
