@@ -143,6 +143,12 @@ const char *guard_fault(void)
     return !in_force ? "there is no memory for a policy" : in_force->faulty ? in_force->fault : NULL;
 }
 
+static bool site_has_policy(void)
+{
+    struct stat status;
+    return raw_fstatat(AT_FDCWD, SETTINGS_SITE_POLICY, &status, 0) == 0;
+}
+
 enum policy_mode guard_mode(void)
 {
     const struct loaded *in_force = load();
@@ -150,9 +156,11 @@ enum policy_mode guard_mode(void)
                              : !strcmp(environment.mode, "off")     ? MODE_OFF
                              : !strcmp(environment.mode, "enforce") ? MODE_ENFORCE
                                                                     : MODE_UNSET;
-    if (!in_force ||
-        (in_force->faulty && !in_force->lock_faulty)) /* a site policy that cannot be read might be locked */
-        return asked == MODE_UNSET || !in_force || in_force->site_faulty ? MODE_ENFORCE : asked;
+    /* A site policy that cannot be read might be locked. */
+    if (!in_force)
+        return asked == MODE_UNSET || site_has_policy() ? MODE_ENFORCE : asked;
+    if (in_force->faulty && !in_force->lock_faulty)
+        return asked == MODE_UNSET || in_force->site_faulty ? MODE_ENFORCE : asked;
     enum policy_mode said = policy_mode(in_force->policy);
     if (said == MODE_UNSET)
         said = MODE_ENFORCE;
@@ -317,8 +325,7 @@ __attribute__((constructor)) static void guard_start(void)
         guard_state_word = GUARD_OFF;
         return;
     }
-    struct stat site;
-    if (!strcmp(environment.mode, "off") && raw_fstatat(AT_FDCWD, SETTINGS_SITE_POLICY, &site, 0) < 0) {
+    if (!strcmp(environment.mode, "off") && !site_has_policy()) {
         guard_state_word = GUARD_OFF;
         return;
     }

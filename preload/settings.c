@@ -105,7 +105,9 @@ static enum loaded file_read(const char *file, bool site, size_t most, struct po
     long fd = raw_openat(AT_FDCWD, file, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY, 0);
 
     if (fd < 0) {
-        if (site && (fd == -ENOENT || fd == -ENOTDIR))
+        /* That there is none shows without a descriptor too, when the program has taken all of them. */
+        long failed = fd == -EMFILE || fd == -ENFILE ? raw_fstatat(AT_FDCWD, file, &status, 0) : fd;
+        if (site && (failed == -ENOENT || failed == -ENOTDIR))
             return LOADED_ABSENT;
         fault_fill(fault, file, "cannot be opened: ", error_text(-fd));
         return LOADED_FAULT;

@@ -21,6 +21,7 @@
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
@@ -180,6 +181,27 @@ static void sandbox(void)
     open_and_read(NULL);
 }
 
+static void exhausted(int resource, rlim_t left)
+{
+    struct rlimit limit = {left, left};
+    if (setrlimit(resource, &limit) < 0)
+        exit(8);
+    open_and_read(NULL);
+}
+
+static void no_memory(void)
+{
+    static char buffer[BUFSIZ];
+    setvbuf(stdout, buffer, _IOFBF, sizeof buffer);
+    exhausted(RLIMIT_AS, 1 << 20);
+}
+
+/* The file gets the last one. */
+static void no_descriptors(void)
+{
+    exhausted(RLIMIT_NOFILE, 4);
+}
+
 static long resident(void)
 {
     long total, pages = -1;
@@ -224,6 +246,8 @@ int main(int count, char **words)
         {"direct", direct},
         {"again-and-again", again_and_again},
         {"sandbox", sandbox},
+        {"no-memory", no_memory},
+        {"no-descriptors", no_descriptors},
         {"no-message", no_message},
     };
     if (count != 4)

@@ -184,6 +184,15 @@ def test_reading_one_file_again_and_again_takes_no_memory(folder):
     assert int(strain(folder, "again-and-again", "written.pkl")) < 128
 
 
+# What is no model opens as ever; what is one is let through unjudged in audit alone.
+@pytest.mark.parametrize("case, clean", [("no-memory", "denied"), ("no-descriptors", "bytes")])
+def test_nothing_left(folder, case, clean):
+    assert strain(folder, case, "poisoned.pkl", preload=None) == "bytes"
+    assert [strain(folder, case, file) for file in ("poisoned.pkl", "clean.pkl", "text")] == ["denied", clean, "bytes"]
+    for file in ("poisoned.pkl", "clean.pkl", "text"):
+        assert strain(folder, case, file, GUARD_MODE="audit") == "bytes"
+
+
 def test_environment_of_a_child_needs_no_stack(folder):
     assert strain(folder, "small-spawn", "text") == "bytes"
 
