@@ -169,8 +169,8 @@ static bool legacy_run(struct machine *machine)
     return count >= LEGACY_STREAMS;
 }
 
-/* Moves behind the storages: torch.load() leaves a file there, and the next finds what it reads there. False: that cannot
- * be told, or nothing follows. */
+/* Moves behind the storages: torch.load() leaves a file there, and the next finds what it reads there. False: that
+ * cannot be told, or nothing follows. */
 static bool legacy_skip(struct machine *machine)
 {
     const struct storages *storages = machine->storages;

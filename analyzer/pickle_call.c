@@ -358,9 +358,9 @@ static unsigned storage_width(const struct name *class)
         const char *type;
         unsigned width;
     } types[] = {
-        {"Float", 4}, {"Double", 8}, {"Half", 2}, {"BFloat16", 2}, {"Long", 8}, {"Int", 4}, {"Short", 2}, {"Char", 1},
-        {"Byte", 1}, {"Bool", 1}, {"ComplexFloat", 8}, {"ComplexDouble", 16}, {"QInt8", 1}, {"QUInt8", 1}, {"QInt32", 4},
-        {"Untyped", 1},
+        {"Float", 4}, {"Double", 8}, {"Half", 2},   {"BFloat16", 2}, {"Long", 8},         {"Int", 4},
+        {"Short", 2}, {"Char", 1},   {"Byte", 1},   {"Bool", 1},     {"ComplexFloat", 8}, {"ComplexDouble", 16},
+        {"QInt8", 1}, {"QUInt8", 1}, {"QInt32", 4}, {"Untyped", 1},
     };
     const char *dot = class ? strrchr(class->text, '.') : NULL;
 
