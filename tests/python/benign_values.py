@@ -295,6 +295,14 @@ def _with_attrs(frame):
     return frame
 
 
+def networkx_values():
+    import networkx as nx
+    club = nx.karate_club_graph()
+    yield "graphs", [club, nx.DiGraph([(1, 2)]), nx.MultiGraph([(1, 2)]), nx.MultiDiGraph([(1, 2)])]
+    yield "views", [club.subgraph([1, 2]), nx.DiGraph([(1, 2)]).reverse(copy=False), club.degree, club.edges, club.nodes]
+    yield "frozen", nx.freeze(nx.path_graph(3))
+
+
 def scipy_values():
     import numpy as np
     import scipy.sparse as sp
@@ -421,6 +429,7 @@ def torch_values():
     import torch.nn.utils.prune
     from torch import nn, optim
     torch.manual_seed(0)
+    yield "generator", [torch.Generator(), torch.utils.data.RandomSampler([1], generator=torch.Generator())]
     kinds = [torch.float32, torch.float64, torch.float16, torch.bfloat16, torch.int8, torch.int16, torch.int32,
              torch.int64,
              torch.uint8, torch.bool, torch.complex64, torch.complex128]

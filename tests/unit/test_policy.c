@@ -275,6 +275,10 @@ static void test_holders(const struct policy *policy)
     }
     struct effect handed = {.kind = EFFECT_CALL, .name = "numpy.log1p", .via = "mypkg.f"};
     unit_ok(at_load(policy, handed) == DECISION_ALLOW, "what only computes, in the hands of what is settled live");
+    handed.name = "nltk.stem.snowball:EnglishStemmer.stem";
+    unit_ok(at_load(policy, handed) == DECISION_ALLOW, "a stemmer's method likewise");
+    handed.name = "torchvision.datasets.folder.default_loader";
+    unit_ok(at_load(policy, handed) == DECISION_DENY, "what opens files, in the hands of what is settled live");
     handed.name = "torch.storage._load_from_bytes";
     unit_ok(at_load(policy, handed) == DECISION_DENY, "what unpickles, in the hands of what is settled live");
     handed.name = "numpy.log1p", handed.via = "functools.lru_cache";

@@ -176,9 +176,12 @@ static void test_facts(void)
                 !policy_lists_module(policy, MODULES_IPC, "pickle"),
             "and what is none");
     unit_ok(policy_is_cache_path(policy, "/home/u/.cache/parso/x.pkl", "/home/u") &&
-                policy_is_cache_path(policy, "/home/u/.own/a/b", "/home/u/"),
+                policy_is_cache_path(policy, "/home/u/.own/a/b", "/home/u/") &&
+                policy_is_cache_path(policy, "/srv/app/__pycache__/kernels.add-1.py311.1.nbc", "/home/u") &&
+                policy_is_cache_path(policy, "/srv/app/__pycache__/kernels.add-1.py311.nbi", "/home/u"),
             "cache paths");
     unit_ok(!policy_is_cache_path(policy, "/home/v/.cache/parso/x.pkl", "/home/u") &&
+                !policy_is_cache_path(policy, "/srv/app/kernels.nbi", "/home/u") &&
                 !policy_is_cache_path(policy, "/x", NULL) &&
                 !policy_is_cache_path(policy, "/home/u/.cache/parso/../../x", "/home/u"),
             "and what is none");
