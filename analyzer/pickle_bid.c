@@ -107,6 +107,17 @@ static enum step walk_sized(struct walk *walk, unsigned char op, const unsigned 
     return STEP_OUT;
 }
 
+/* Words of a text are no module: a licence that begins with "(C) 1995", has "r" where that many bytes end and goes on with
+ * "This" names one by INST otherwise. Letters beyond ASCII may be parts of identifiers (PEP 3131). */
+static bool module_begins(const unsigned char *line, const unsigned char *end)
+{
+    for (; line < end && *line != '\n'; line++)
+        if (*line < 0x80 && !((*line | 32) >= 'a' && (*line | 32) <= 'z') && !(*line >= '0' && *line <= '9') &&
+            *line != '_' && *line != '.')
+            return false;
+    return true;
+}
+
 static enum step walk_argument(struct walk *walk, unsigned char op, const struct pickle_shape *shape)
 {
     const unsigned char *fixed = walk->at;
@@ -125,6 +136,9 @@ static enum step walk_argument(struct walk *walk, unsigned char op, const struct
     case ARG_LINE:
         return walk_line(walk, op, false);
     case ARG_PAIR:
+        /* No interpreter finds a module of another name, short of a file that is called so. */
+        if (!walk->proto && !module_begins(walk->at, walk->end))
+            return STEP_BAD;
         step = walk_line(walk, op, false);
         return step == STEP_ON ? walk_line(walk, op, false) : step;
     default:
@@ -211,7 +225,7 @@ unsigned pickle_bid(const unsigned char *bytes, size_t length, uint64_t size)
 bool pickle_walk_acts(const unsigned char *bytes, size_t length)
 {
     /* Items and marks enough that nothing is missing. */
-    struct walk walk = {.at = bytes, .end = bytes + length, .behind = UINT64_MAX, .marks = WALK_MARKS / 2};
+    struct walk walk = {.at = bytes, .end = bytes + length, .behind = UINT64_MAX, .proto = true, .marks = WALK_MARKS / 2};
     enum step step = STEP_ON;
     unsigned i;
 

@@ -28,6 +28,9 @@ static void test_bids(void)
     unit_ok(!bids(BYTES("cm\nf\n")), "a name alone");
     unit_ok(!bids(BYTES("import os\nimport sys\n)R.")), "INST without a mark");
     unit_ok(!bids(BYTES("In the beginning\n(R.")), "INT of no number");
+    unit_ok(!bids(BYTES("(C) 1995-2013 Jean-loup Gailly and Mark Adler\n\nThis software is provided 'as-is', without\n"
+                        "any express or implied warranty.\n")), "a licence that reads as bytes, PUT and INST");
+    unit_ok(bids(BYTES("(icaf\xc3\xa9.b_2\nf\n.")), "INST of a module with letters beyond ASCII");
     unit_ok(!bids(BYTES("\x80\x06N.")), "a protocol of the future");
     unit_ok(!bids(BYTES("X\xff\xff\xff\x7f" "cm\nf\n)R.")), "a payload that is not there");
     unit_ok(bids(BYTES("\x80\x02"
