@@ -19,7 +19,8 @@ static const cJSON *fact(const struct policy *policy, size_t number, const char 
 
 bool policy_lists_module(const struct policy *policy, enum module_list list, const char *module)
 {
-    static const char *const keys[] = {"ipc", "exchanges", "wrappers", "loaders", "restorers", "caches"};
+    static const char *const keys[] = {"ipc", "exchanges", "wrappers", "loaders", "restorers", "caches",
+                                       "compilers"};
     for (size_t number = 0; number < policy->document_count; number++) {
         const cJSON *modules = fact(policy, number, keys[list]);
         if (list == MODULES_CACHES)

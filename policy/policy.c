@@ -8,7 +8,8 @@
 
 static const char *const top_keys[] = {"$schema", "version",   "mode",     "locked",     "log_required", "rules",
                                        "ipc",     "exchanges", "wrappers", "caches",     "services",     "restorers",
-                                       "loaders", "limits",    "switches", "no_deepbind", "starters"};
+                                       "loaders", "limits",    "switches", "no_deepbind", "starters",
+                                       "compilers"};
 #define TOP_KEYS (sizeof top_keys / sizeof top_keys[0])
 
 static const char *top_key_word(unsigned number)
@@ -68,7 +69,7 @@ static bool check_top(const struct compiler *compiler, const cJSON *member)
         return cJSON_IsArray(member) || fault_at_value(compiler, member, "the value of", key, " is a list of rules");
     if (strcmp(key, "ipc") == 0 || strcmp(key, "exchanges") == 0 || strcmp(key, "wrappers") == 0 ||
         strcmp(key, "services") == 0 || strcmp(key, "restorers") == 0 || strcmp(key, "loaders") == 0 ||
-        strcmp(key, "starters") == 0)
+        strcmp(key, "starters") == 0 || strcmp(key, "compilers") == 0)
         return check_strings(compiler, member);
     if (strcmp(key, "caches") == 0)
         return check_caches(compiler, member);
@@ -210,7 +211,8 @@ static bool check_locked(const struct policy *policy, const struct compiler *com
         if (compilers[number].tier != TIER_USER)
             continue;
         const cJSON *root = compilers[number].root;
-        static const char *const trusted[] = {"ipc", "exchanges", "wrappers", "caches", "services", "restorers"};
+        static const char *const trusted[] = {"ipc", "exchanges", "wrappers", "caches",
+                                              "services", "restorers", "compilers"};
         const cJSON *added = NULL;
         for (size_t i = 0; i < sizeof trusted / sizeof trusted[0] && added == NULL; i++)
             added = cJSON_GetObjectItemCaseSensitive(root, trusted[i]);

@@ -119,7 +119,8 @@ enum module_list {
     MODULES_WRAPPERS,  /* ...are an unpickler around Python's, called by whoever unpickles */
     MODULES_LOADERS,   /* ...load the models that their callers name ("transformers") */
     MODULES_RESTORERS, /* ...restore objects through a temporary folder of their own */
-    MODULES_CACHES     /* ...read back caches that libraries write for themselves */
+    MODULES_CACHES,    /* ...read back caches that libraries write for themselves */
+    MODULES_COMPILERS  /* ...compile wrappers of their own package's functions when these are first called */
 };
 bool policy_lists_module(const struct policy *policy, enum module_list list, const char *module);
 

@@ -295,6 +295,14 @@ def _with_attrs(frame):
     return frame
 
 
+def networkx_values():
+    import networkx as nx
+    club = nx.karate_club_graph()
+    yield "graphs", [club, nx.DiGraph([(1, 2)]), nx.MultiGraph([(1, 2)]), nx.MultiDiGraph([(1, 2)])]
+    yield "views", [club.subgraph([1, 2]), nx.DiGraph([(1, 2)]).reverse(copy=False), club.degree, club.edges, club.nodes]
+    yield "frozen", nx.freeze(nx.path_graph(3))
+
+
 def scipy_values():
     import numpy as np
     import scipy.sparse as sp
