@@ -296,6 +296,8 @@ bool graph_may_open(int fd, int dirfd, const char *path)
     if (opening && graph_running(&opening->by)) {
         check_name(fd, dirfd, path, opening->shown, opening->real);
         may = opening->by.path[0] && !outside_lies(opening->real, opening->by.path);
+    } else if (!opening && !guard_borrowed_memory()) {
+        may = guard_mode() != MODE_ENFORCE || !graph_running(NULL);
     }
     guard_leave(section);
     if (opening) {
