@@ -19,7 +19,8 @@ void machine_end(struct machine *machine, enum stream_end end)
     if (!machine->confirmed)
         return;
     if (end == STREAM_TRUNCATED)
-        scan_malformed(scan, format, "pickle-truncated", machine->offset, "ends without STOP; what came before is executed");
+        scan_malformed(scan, format, "pickle-truncated", machine->offset,
+                       "ends without STOP; what came before is executed");
     else if (end == STREAM_INVALID)
         scan_malformed(scan, format, "pickle-invalid-opcode", machine->offset,
                        "unpicklers fail here; what came before is executed");
@@ -30,7 +31,8 @@ void machine_end(struct machine *machine, enum stream_end end)
 /* torch's file format before 1.6 begins with pickles of a magic number and a version. */
 static bool legacy_magic(struct machine *machine, uint64_t start)
 {
-    static const unsigned char magic[] = {OP_LONG1, 10, 0x6c, 0xfc, 0x9c, 0x46, 0xf9, 0x20, 0x6a, 0xa8, 0x50, 0x19, OP_STOP};
+    static const unsigned char magic[] = {OP_LONG1, 10,   0x6c, 0xfc, 0x9c, 0x46,   0xf9,
+                                          0x20,     0x6a, 0xa8, 0x50, 0x19, OP_STOP};
     unsigned char bytes[2 + sizeof magic];
 
     if (source_read(machine->reader.source, bytes, sizeof bytes, start) != (ssize_t)sizeof bytes)
@@ -103,7 +105,8 @@ static bool stream_next(struct machine *machine, struct search *search, bool bla
             return false;
     }
     if (search->model)
-        scan_opaque(machine->scan, format, "pickle-gap", reader->position, "not all that follows is searched for another pickle");
+        scan_opaque(machine->scan, format, "pickle-gap", reader->position,
+                    "not all that follows is searched for another pickle");
     return false;
 }
 

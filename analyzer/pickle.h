@@ -51,7 +51,8 @@ static inline enum tag word_tag(word value) { return (enum tag)(value & 15); }
 
 /* Fewer bytes cannot name anything when they are unpickled: "ca\nb\n" and an opcode that makes it a pickle. */
 #define PICKLED_LEAST 6u
-/* Text and bytes: 12 bits of length, the last standing for "that or more"; whether it is spelt in escapes; the place. */
+/* Text and bytes: 12 bits of length, the last standing for "that or more"; whether it is spelt in escapes;
+ * the place. */
 #define TEXT_LENGTH_MAX 4095u
 #define TEXT_ESCAPED ((word)1 << 16)
 #define PLACE_MAX ((uint64_t)1 << 47)
@@ -79,7 +80,10 @@ static inline uint32_t word_index(word value) { return (uint32_t)(value >> 4) & 
 
 /* Lists, dicts, sets and objects have an identity, so that what is put in later is known of every copy. */
 #define IDENTITY_MAX (((uint64_t)1 << 40) - 1)
-static inline word word_made(enum tag tag, uint32_t name, uint64_t id) { return (word)tag | (word)name << 4 | id << 24; }
+static inline word word_made(enum tag tag, uint32_t name, uint64_t id)
+{
+    return (word)tag | (word)name << 4 | id << 24;
+}
 static inline uint64_t word_id(word value) { return value >> 24; }
 
 #define TUPLE_NAMED ((word)1 << 4) /* names lie in it, at any depth: it is in the second ring */
@@ -185,7 +189,7 @@ struct machine {
     uint64_t frame_end;   /* UINT64_MAX outside frames */
     unsigned protocol;
     bool certain;         /* PROTO was seen: this is a pickle */
-    bool doubtful;        /* found among other bytes, where chance writes PROTO too: counts once it names and acts, or stops */
+    bool doubtful; /* found among other bytes, where chance writes PROTO too: counts once it names and acts, or stops */
     bool confirmed;       /* it named something (with PROTO) or did something: effects are reported */
     bool found;           /* some stream of the file was */
     bool named;
@@ -210,7 +214,7 @@ struct machine {
 
     struct storages *storages; /* of PyTorch's old format, whose bytes lie behind the pickles; NULL in others */
 
-    word latin1;          /* the text that last named that codec, TAG_NOTHING: none did; the memo gives the same again */
+    word latin1; /* the text that last named that codec, TAG_NOTHING: none did; the memo gives the same again */
     struct far *far;      /* FARS of them, allocated when they are needed */
 
     struct ring plain, named_ring;
@@ -260,8 +264,8 @@ word value_tuple(struct machine *machine, const word *items, size_t count);
 /* Puts items into `target`: pairs of key and value, or single items. */
 void value_insert(struct machine *machine, word target, const word *items, size_t count, bool pairs);
 bool container_bears_names(const struct machine *machine, word value);
-/* Does it neither bear names nor have an identity? Without a branch: it is asked of all that is put anywhere. The low five
- * bits tell: a tag below TAG_GLOBAL, or that of a tuple without TUPLE_NAMED. */
+/* Does it neither bear names nor have an identity? Without a branch: it is asked of all that is put anywhere. The low
+ * five bits tell: a tag below TAG_GLOBAL, or that of a tuple without TUPLE_NAMED. */
 static inline bool word_is_plain(word value)
 {
     const uint32_t tags = (1u << TAG_GLOBAL) - 1;
@@ -278,7 +282,8 @@ static inline bool value_bears_names(const struct machine *machine, word value)
 const word *tuple_items(const struct machine *machine, word tuple);
 /* The first items of a list, set or dict (key, value, ...), or NULL when unknown. `whole`: these are all. */
 const word *container_items(const struct machine *machine, word container, size_t *count, bool *whole);
-/* What of interest was put into a container, latest first: an index into links plus one, 0 for none; go on by `next`. */
+/* What of interest was put into a container, latest first: an index into links plus one, 0 for none; go on
+ * by `next`. */
 uint32_t value_links(const struct machine *machine, word container);
 /* Does an unpickler call the attribute of this name while it loads ("__setstate__", "extend", ...)? */
 bool key_is_hook(struct machine *machine, word key);
@@ -320,7 +325,8 @@ void argument_make(struct machine *machine, word value, struct argument *argumen
 
 /* pickle_name.c */
 /* The index of a name, or NAMES_MAX when there is no room for more. Marks it as referred to at machine->offset. */
-uint32_t name_find(struct machine *machine, const char *module, size_t module_length, const char *name, size_t name_length);
+uint32_t name_find(struct machine *machine, const char *module, size_t module_length, const char *name,
+                   size_t name_length);
 /* The name of an attribute of a named thing. */
 uint32_t name_attribute(struct machine *machine, uint32_t owner, const char *attribute, size_t length);
 
@@ -341,7 +347,8 @@ struct invocation {
 };
 /* Reports it, and the names and pickles that are handed with it. */
 void report_invocation(struct machine *machine, const struct invocation *invocation);
-/* BUILD of an object: its class, with the state as the only argument. The names in a state are not handed to anything. */
+/* BUILD of an object: its class, with the state as the only argument. The names in a state are not handed
+ * to anything. */
 void report_state(struct machine *machine, word object, word state);
 /* An invocation whose arguments are the items of `arguments`, a tuple as a rule. */
 struct invocation invocation_of(const struct machine *machine, enum effect_kind kind, word callee, word arguments);

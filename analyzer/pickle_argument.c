@@ -204,7 +204,9 @@ static void put_value(struct machine *machine, struct rendering *rendering, word
     if (argument.text)
         put_text(rendering, argument.text);
     else
-        put_text(rendering, argument.kind == ARGUMENT_NONE ? "None" : argument.kind == ARGUMENT_OBJECT ? "<object>" : "?");
+        put_text(rendering, argument.kind == ARGUMENT_NONE     ? "None"
+                            : argument.kind == ARGUMENT_OBJECT ? "<object>"
+                                                               : "?");
     if (argument.kind == ARGUMENT_STRING || argument.kind == ARGUMENT_BYTES)
         put_text(rendering, "\"");
 }

@@ -18,7 +18,8 @@
 #define FIXED_ARG_PAIR 0
 
 const struct pickle_shape pickle_shapes[256] = {
-#define OP(name, byte, argument, takes, gives, does) [(byte)] = {ARG_##argument, FIXED_ARG_##argument, takes, gives, (does) | KNOWN},
+#define OP(name, byte, argument, takes, gives, does)                                                                   \
+    [(byte)] = {ARG_##argument, FIXED_ARG_##argument, takes, gives, (does) | KNOWN},
 #include "pickle_ops.def"
 #undef OP
 };
@@ -41,7 +42,8 @@ struct walk {
 
 enum step { STEP_ON, STEP_BAD, STEP_OUT, STEP_STOP };
 
-/* The text of INT, LONG, FLOAT, PUT and GET begins like a number for every reader: this is what tells "Import" from INT. */
+/* The text of INT, LONG, FLOAT, PUT and GET begins like a number for every reader: this is what tells "Import" from
+ * INT. */
 static bool number_begins(const unsigned char *line, size_t length)
 {
     while (length && (*line == ' ' || *line == '\t' || *line == '\v' || *line == '\f' || *line == '\r'))
@@ -73,8 +75,8 @@ static enum step walk_line(struct walk *walk, unsigned char op, bool number)
     const unsigned char *newline = memchr(walk->at, '\n', (size_t)(walk->end - walk->at));
     size_t length = (size_t)((newline ? newline : walk->end) - walk->at);
 
-    /* Both unpicklers raise on a persistent id that is not ASCII. So no zip of PyTorch's ("PK", and the pickle's PROTO in front of the
-     * first newline) reads as a stream that begins with one. */
+    /* Both unpicklers raise on a persistent id that is not ASCII. So no zip of PyTorch's ("PK", and the pickle's PROTO
+     * in front of the first newline) reads as a stream that begins with one. */
     if (op == OP_PERSID && !is_ascii(walk->at, length))
         return STEP_BAD;
     if (number && length && !(op == OP_FLOAT ? number_begins(walk->at, length) : integer_begins(walk->at, length)))
@@ -107,8 +109,8 @@ static enum step walk_sized(struct walk *walk, unsigned char op, const unsigned 
     return STEP_OUT;
 }
 
-/* Words of a text are no module: a licence that begins with "(C) 1995", has "r" where that many bytes end and goes on with
- * "This" names one by INST otherwise. Letters beyond ASCII may be parts of identifiers (PEP 3131). */
+/* Words of a text are no module: a licence that begins with "(C) 1995", has "r" where that many bytes end and goes on
+ * with "This" names one by INST otherwise. Letters beyond ASCII may be parts of identifiers (PEP 3131). */
 static bool module_begins(const unsigned char *line, const unsigned char *end)
 {
     for (; line < end && *line != '\n'; line++)
@@ -225,7 +227,8 @@ unsigned pickle_bid(const unsigned char *bytes, size_t length, uint64_t size)
 bool pickle_walk_acts(const unsigned char *bytes, size_t length)
 {
     /* Items and marks enough that nothing is missing. */
-    struct walk walk = {.at = bytes, .end = bytes + length, .behind = UINT64_MAX, .proto = true, .marks = WALK_MARKS / 2};
+    struct walk walk = {
+        .at = bytes, .end = bytes + length, .behind = UINT64_MAX, .proto = true, .marks = WALK_MARKS / 2};
     enum step step = STEP_ON;
     unsigned i;
 

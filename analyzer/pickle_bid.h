@@ -12,7 +12,8 @@
  * or set state, or name a global and reach STOP, or walk validly to the end of what is shown. */
 unsigned pickle_bid(const unsigned char *bytes, size_t length, uint64_t size);
 
-/* Would an unpickler in the middle of a stream, with any stack, name or run something in these bytes before it fails? */
+/* Would an unpickler in the middle of a stream, with any stack, name or run something in these bytes before
+ * it fails? */
 bool pickle_walk_acts(const unsigned char *bytes, size_t length);
 
 #endif

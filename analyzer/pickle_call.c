@@ -53,7 +53,8 @@ static void hooks_report(struct machine *machine, word target)
     report_invocation(machine, &invocation);
 }
 
-/* class.__new__(class, ...), as NEWOBJ and copyreg's helpers ask for it. An object of the stream's making may have any. */
+/* class.__new__(class, ...), as NEWOBJ and copyreg's helpers ask for it. An object of the stream's making may
+ * have any. */
 static word create(struct machine *machine, word class, struct invocation *invocation)
 {
     if (word_tag(class) == TAG_OBJECT)
@@ -81,8 +82,9 @@ static word call_reconstructor(struct machine *machine, const word *items)
     return object_of(machine, items[0]);
 }
 
-/* getattr(thing, "name"): the name of an attribute of a named thing is a name as well. Of an object it may be a method: a
- * callable that counts as one without a name wherever it is handed; its name, by the object's class, is told as appearing. */
+/* getattr(thing, "name"): the name of an attribute of a named thing is a name as well. Of an object it may be a method:
+ * a callable that counts as one without a name wherever it is handed; its name, by the object's class, is told as
+ * appearing. */
 static word call_getattr(struct machine *machine, const word *items, size_t count)
 {
     struct arena_mark mark = arena_mark(machine->scan->arena);
@@ -405,7 +407,8 @@ word call_persistent(struct machine *machine, word id)
     if (!items || tuple_count(id) < 2 || word_tag(items[1]) != TAG_GLOBAL)
         return value_made(machine, TAG_OBJECT, NAMES_MAX);
     named = items[1];
-    /* torch before 1.6, with the class's source for people to read: ("module", torch.nn.Linear, file, source) is the class. */
+    /* torch before 1.6, with the class's source for people to read: ("module", torch.nn.Linear, file, source) is the
+     * class. */
     module = text_equals(machine, items[0], "module");
     if (machine->storages && text_equals(machine, items[0], "storage"))
         storage_note(machine, items, tuple_count(id));

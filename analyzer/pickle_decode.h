@@ -1,4 +1,5 @@
-/* Bytes that a stream spells otherwise, as a source: in STRING's escapes, or as text that codecs.encode() turns into bytes. */
+/* Bytes that a stream spells otherwise, as a source: in STRING's escapes, or as text that codecs.encode() turns into
+ * bytes. */
 #ifndef GUARD_PICKLE_DECODE_H
 #define GUARD_PICKLE_DECODE_H
 
@@ -28,7 +29,8 @@ struct decoder {
 struct source source_from_spelling(struct decoder *decoder, const struct source *whole, uint64_t start, uint64_t length,
                                    enum spelling spelling);
 
-/* What follows a backslash in the escape-decode codec: returns the bytes taken, 0 for an unknown escape, which stays. */
+/* What follows a backslash in the escape-decode codec: returns the bytes taken, 0 for an unknown escape,
+ * which stays. */
 size_t escape_decode(const unsigned char *from, const unsigned char *end, unsigned char *value);
 /* `digits` hex digits; false where there are fewer. */
 bool hex_decode(const unsigned char *from, const unsigned char *end, unsigned digits, uint32_t *value);

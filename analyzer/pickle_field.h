@@ -4,9 +4,9 @@
 
 #include "pickle.h"
 
-/* A field has been read from `start` on. Does it cross the end of its frame? Python's unpickler raises then. C's goes on, if
- * it has all bytes in memory; when it reads from a file its buffer is the frame, and it forgets what is left of it and
- * reads the field behind. Then true, and the reader is there. */
+/* A field has been read from `start` on. Does it cross the end of its frame? Python's unpickler raises then. C's goes
+ * on, if it has all bytes in memory; when it reads from a file its buffer is the frame, and it forgets what is left of
+ * it and reads the field behind. Then true, and the reader is there. */
 bool field_cut(struct machine *machine, uint64_t start);
 /* A line as readline()[:-1] gives it: at the end of the bytes without the last of them. Of a line
  * longer than LIMIT_PEEK only the beginning is shown, which holds LIMIT_NAME + 2 bytes. False: no bytes are left. */

@@ -53,8 +53,8 @@ enum stream_end op_pair(struct machine *machine, unsigned char op)
     return push(machine, made);
 }
 
-/* One of STACK_GLOBAL's two strings, copied into `copy` (LIMIT_NAME + 2 bytes). A string that the stream had made by a call,
- * or found in a module (os.name), cannot be told. STREAM_INVALID: no string, so that both unpicklers raise. */
+/* One of STACK_GLOBAL's two strings, copied into `copy` (LIMIT_NAME + 2 bytes). A string that the stream had made by a
+ * call, or found in a module (os.name), cannot be told. STREAM_INVALID: no string, so that both unpicklers raise. */
 static enum stream_end half_load(struct machine *machine, word value, char *copy, size_t *length)
 {
     struct arena_mark mark = arena_mark(machine->scan->arena);

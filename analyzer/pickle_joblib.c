@@ -1,5 +1,5 @@
-/* Arrays in joblib's dumps: after the BUILD of a NumpyArrayWrapper, numpy_pickle.py reads a byte that counts padding, the
- * padding, and the raw items, from the file itself; or, for arrays of objects, a pickle of its own. */
+/* Arrays in joblib's dumps: after the BUILD of a NumpyArrayWrapper, numpy_pickle.py reads a byte that counts padding,
+ * the padding, and the raw items, from the file itself; or, for arrays of objects, a pickle of its own. */
 #include "pickle.h"
 
 #include <string.h>
@@ -179,12 +179,14 @@ void joblib_companion(struct machine *machine, word state)
 
     scan_is(machine->scan, format);
     for (i = 0; items && i + 1 < count; i += 2)
-        if (text_equals(machine, items[i], "filename") && text_load(machine, items[i + 1], LIMIT_NAME, &text) && !text.cut)
+        if (text_equals(machine, items[i], "filename") && text_load(machine, items[i + 1], LIMIT_NAME, &text) &&
+            !text.cut)
             effect.name = text.bytes;
     if (effect.name && whole)
         scan_report(machine->scan, format, &effect);
     else
-        scan_opaque(machine->scan, format, "joblib-companion", machine->offset, "which file holds the array cannot be told");
+        scan_opaque(machine->scan, format, "joblib-companion", machine->offset,
+                    "which file holds the array cannot be told");
     arena_release(machine->scan->arena, mark);
 }
 

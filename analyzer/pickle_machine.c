@@ -33,8 +33,8 @@ void machine_close(struct machine *machine)
     value_close(machine);
 }
 
-/* What the stream spells out itself is no callable: both unpicklers raise TypeError and do nothing. Random bytes, such as the
- * state of a generator of numbers, call such things more often than anything else. */
+/* What the stream spells out itself is no callable: both unpicklers raise TypeError and do nothing. Random bytes, such
+ * as the state of a generator of numbers, call such things more often than anything else. */
 static bool may_be_called(word value)
 {
     return word_tag(value) == TAG_GLOBAL || word_tag(value) == TAG_OBJECT || word_tag(value) == TAG_UNKNOWN;

@@ -189,7 +189,8 @@ static bool spelt_plainly(const char *text, size_t length)
     return length > 0;
 }
 
-uint32_t name_find(struct machine *machine, const char *module, size_t module_length, const char *name, size_t name_length)
+uint32_t name_find(struct machine *machine, const char *module, size_t module_length, const char *name,
+                   size_t name_length)
 {
     const struct compat *compat = NULL;
     uint32_t written, alias_written = 0;

@@ -1,5 +1,5 @@
-/* Runs of opcodes that the window holds whole. Most of a pickle pushes plain values and puts them into the memo: those are
- * done here, the rest by op_execute(), without going back to the reader for each. */
+/* Runs of opcodes that the window holds whole. Most of a pickle pushes plain values and puts them into the memo: those
+ * are done here, the rest by op_execute(), without going back to the reader for each. */
 #include "pickle_stack.h"
 
 /* The longest opcode with its fixed part. */
@@ -145,6 +145,7 @@ enum stream_end plain_run(struct machine *machine)
         reader->position = next = start + (uint64_t)(behind - window);
         end = op_execute(machine, *at, at + 1);
         at = behind;
-    } while (end == STREAM_GOES_ON && reader->position == next && machine->frame_end == frame_end && !machine->scan->stopped);
+    } while (end == STREAM_GOES_ON && reader->position == next && machine->frame_end == frame_end &&
+             !machine->scan->stopped);
     return end;
 }

@@ -148,7 +148,8 @@ static bool bytes_bid(const struct machine *machine, uint64_t start, uint64_t le
     return content_bids(head, head_length, tail, tail_length, length);
 }
 
-/* The same of bytes that are spelt otherwise, where they are few: those of dates and of short strings come by the million. */
+/* The same of bytes that are spelt otherwise, where they are few: those of dates and of short strings come by the
+ * million. */
 static bool spelling_bids(struct machine *machine, word value)
 {
     struct text text;
@@ -157,8 +158,8 @@ static bool spelling_bids(struct machine *machine, word value)
     if (text_length(value) > 512 || !text_load(machine, value, SCAN_HEAD, &text) || text.cut)
         return true;
     tail = text.length < SCAN_TAIL ? text.length : SCAN_TAIL;
-    return content_bids((const unsigned char *)text.bytes, text.length, (const unsigned char *)text.bytes + text.length - tail,
-                        tail, text.length);
+    return content_bids((const unsigned char *)text.bytes, text.length,
+                        (const unsigned char *)text.bytes + text.length - tail, tail, text.length);
 }
 
 /* The payload as a source: where it lies, or through a decoder from the arena. False: no memory, or no payload. */
@@ -185,7 +186,9 @@ static bool bytes_source(struct machine *machine, word value, struct source_slic
     }
     op = text_opcode(machine, value);
     *source = source_from_spelling(decoder, machine->reader.source, *start, length,
-                                   op == OP_STRING ? SPELT_ESCAPED : op == OP_UNICODE ? SPELT_RAW_UNICODE : SPELT_UNICODE);
+                                   op == OP_STRING    ? SPELT_ESCAPED
+                                   : op == OP_UNICODE ? SPELT_RAW_UNICODE
+                                                      : SPELT_UNICODE);
     return true;
 }
 
@@ -210,8 +213,8 @@ static void bytes_scan(struct machine *machine, word value)
     uint64_t start;
     char member[32];
 
-    if (text_length(value) < PICKLED_LEAST || bytes_dull(machine, value) || map_get(&machine->nested, word_place(value)) ||
-        scan->stopped)
+    if (text_length(value) < PICKLED_LEAST || bytes_dull(machine, value) ||
+        map_get(&machine->nested, word_place(value)) || scan->stopped)
         return;
     mark = arena_mark(scan->arena);
     if (bytes_source(machine, value, &slice, &source, &start)) {
@@ -286,7 +289,8 @@ static void invocation_send(struct machine *machine, const struct invocation *in
         effect.name = name->text;
         effect.alias = name->alias;
     } else if (!effect.detail) {
-        effect.detail = word_tag(invocation->callee) == TAG_OBJECT ? "the stream made it itself" : "it cannot be told what";
+        effect.detail =
+            word_tag(invocation->callee) == TAG_OBJECT ? "the stream made it itself" : "it cannot be told what";
     }
     for (i = 0; arguments && i < shown; i++)
         argument_make(machine, i < invocation->count ? invocation->arguments[i] : invocation->keywords, &arguments[i]);

@@ -159,7 +159,8 @@ static size_t utf8_write(char *to, uint32_t code)
     return 4;
 }
 
-/* The raw-unicode-escape codec: bytes are Latin-1, \uXXXX and \UXXXXXXXX code points. Writes at most twice the length. */
+/* The raw-unicode-escape codec: bytes are Latin-1, \uXXXX and \UXXXXXXXX code points. Writes at most twice
+ * the length. */
 static size_t unicode_decode(const unsigned char *from, size_t length, char *to)
 {
     const unsigned char *end = from + length;
@@ -210,7 +211,8 @@ static size_t string_decode(const unsigned char *from, size_t length, char *to)
     return (size_t)(at - to);
 }
 
-/* UTF-8 to Latin-1, in place. Where the text has other characters encode() raises, so it does not matter what they become. */
+/* UTF-8 to Latin-1, in place. Where the text has other characters encode() raises, so it does not matter what they
+ * become. */
 static size_t latin1_encode(char *text, size_t length)
 {
     const unsigned char *from = (const unsigned char *)text, *end = from + length;

@@ -37,7 +37,8 @@ void vector_give(struct machine *machine, void *pointer, size_t bytes)
 }
 
 /* Capacities are powers of two, so that the place of an item needs no division: a tuple of a call has three of them. */
-_Static_assert((LIMIT_PICKLE_RING & (LIMIT_PICKLE_RING - 1)) == 0, "vector_grow doubles from a power of two up to this");
+_Static_assert((LIMIT_PICKLE_RING & (LIMIT_PICKLE_RING - 1)) == 0,
+               "vector_grow doubles from a power of two up to this");
 static size_t ring_index(const struct ring *ring, uint64_t place) { return (size_t)place & (ring->capacity - 1); }
 
 /* Stores `count` (<= LIMIT_PICKLE_TUPLE) items in one piece; false without memory. */
@@ -279,11 +280,12 @@ static void link_add(struct machine *machine, word target, word key, word item)
         scan_failed(machine->scan, SCAN_MEMORY, 0);
 }
 
-/* The attributes that the opcodes look up on an instance: BUILD, APPEND(S), ADDITEMS, Python's NEWOBJ; the one that changes
- * what it is; and those that dict() and numpy call on what they are handed. */
+/* The attributes that the opcodes look up on an instance: BUILD, APPEND(S), ADDITEMS, Python's NEWOBJ; the one that
+ * changes what it is; and those that dict() and numpy call on what they are handed. */
 bool key_is_hook(struct machine *machine, word key)
 {
-    static const char *const hooks[] = {"add", "append", "extend", "keys", "__new__", "__array__", "__class__", "__setstate__"};
+    static const char *const hooks[] = {"add",     "append",    "extend",    "keys",
+                                        "__new__", "__array__", "__class__", "__setstate__"};
     size_t i;
 
     if (word_tag(key) != TAG_STRING && word_tag(key) != TAG_STRING8)
@@ -296,7 +298,8 @@ bool key_is_hook(struct machine *machine, word key)
     return false;
 }
 
-/* Is a pair put into a dict to be remembered, because a name lies in it or it may become an attribute that is called? */
+/* Is a pair put into a dict to be remembered, because a name lies in it or it may become an attribute that
+ * is called? */
 static bool pair_matters(struct machine *machine, word key, word item)
 {
     if (value_bears_names(machine, item) || value_bears_names(machine, key))
@@ -373,7 +376,8 @@ void value_reset(struct machine *machine)
     const struct scan_memory *memory = &machine->scan->request->memory;
     size_t i;
 
-    /* Identities go on counting, so what is kept by identity needs no clearing; links are freed to stay within their cap. */
+    /* Identities go on counting, so what is kept by identity needs no clearing; links are freed to stay within their
+     * cap. */
     machine->link_count = 0;
     map_clear(&machine->linked, memory);
     for (i = 0; machine->any_late && i < machine->name_count; i++)

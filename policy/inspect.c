@@ -35,7 +35,8 @@ static const char *common_pattern(const struct rule *front, const struct rule *b
 }
 
 /* Some built-in rules have one id: an attack by name, and what is merely denied with its whole module. */
-static bool said_before(const struct policy *policy, uint32_t front, uint32_t behind, const char *pattern, char separator)
+static bool said_before(const struct policy *policy, uint32_t front, uint32_t behind, const char *pattern,
+                        char separator)
 {
     for (uint32_t i = front + 1; i < behind; i++) {
         const struct rule *rule = &policy->rules[i];

@@ -59,7 +59,8 @@ static const cJSON *switches_of(const cJSON *root)
     return switches != NULL ? switches->child : NULL;
 }
 
-/* Where it is made known, or NULL: by the later word, but under a locked site by the user only what nobody else knows. */
+/* Where it is made known, or NULL: by the later word, but under a locked site by the user only what nobody
+ * else knows. */
 static const cJSON *definition(const struct policy *policy, const char *variable)
 {
     const cJSON *users = NULL;

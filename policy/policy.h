@@ -109,7 +109,8 @@ void policy_switches(const struct policy *policy, void (*visit)(void *context, c
  * first? */
 bool policy_is_service_file(const struct policy *policy, const char *path);
 
-/* Does a program of this name (without its folder) run the file that it is given, native code as well: a shell, a loader? */
+/* Does a program of this name (without its folder) run the file that it is given, native code as well: a shell, a
+ * loader? */
 bool policy_is_starter(const struct policy *policy, const char *name);
 
 /* Facts about frameworks that the live ring and the report need, kept as data in default.json: which modules... */

@@ -370,8 +370,8 @@ static void note_plain(int fd)
         descriptor_set(fd, DESCRIPTOR_PLAIN);
 }
 
-/* What was opened for transfers around the page cache (O_DIRECT) reads whole sectors alone: the same file once more, for
- * us. */
+/* What was opened for transfers around the page cache (O_DIRECT) reads whole sectors alone: the same file once more,
+ * for us. */
 static long open_for_reading(int fd)
 {
     char link[DESCRIPTOR_LINK_SIZE];

@@ -8,8 +8,8 @@
 
 #include <errno.h>
 
-/* The two ends of a file, by which it is told whether it is a candidate; too large for a stranger's stack. Odd addresses:
- * a descriptor with O_DIRECT, for which that is EINVAL, is told here and not in the midst of a scan. */
+/* The two ends of a file, by which it is told whether it is a candidate; too large for a stranger's stack. Odd
+ * addresses: a descriptor with O_DIRECT, for which that is EINVAL, is told here and not in the midst of a scan. */
 struct ends {
     unsigned char unused, head[SCAN_HEAD], tail[SCAN_TAIL];
 };

@@ -20,8 +20,8 @@
 enum hash_answer { HASH_DONE, HASH_CHANGED, HASH_FAILED };
 enum hash_answer file_hash(int fd, const struct stat *status, const struct seal *seal, char hex[DIGEST_HEX]);
 
-/* For a struct subject whose effect is the file behind the descriptor at `context`, perhaps one that was opened by O_PATH:
- * its hash, where a rule or a record asks for it. */
+/* For a struct subject whose effect is the file behind the descriptor at `context`, perhaps one that was opened by
+ * O_PATH: its hash, where a rule or a record asks for it. */
 bool file_hash_asked(void *context, char hex[DIGEST_HEX]);
 
 #endif

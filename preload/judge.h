@@ -40,11 +40,12 @@ struct judge_request {
     struct source source;
     bool in_model_root; /* see model_in_root() */
     bool beside;        /* see struct scan_request */
-    /* Told of each file that this one names or would write (EFFECT_READ, EFFECT_WRITE), also of those that are not kept as
-     * findings. NULL: nobody. */
+    /* Told of each file that this one names or would write (EFFECT_READ, EFFECT_WRITE), also of those that are not kept
+     * as findings. NULL: nobody. */
     void (*names_file)(void *context, const struct effect *effect);
     void *names_context;
-    /* Settles a name that no rule lists and no unpickler will resolve (effect.attribute). NULL: the rules' word stays. */
+    /* Settles a name that no rule lists and no unpickler will resolve (effect.attribute). NULL: the rules'
+     * word stays. */
     void (*settle_attribute)(const void *context, struct subject *subject, struct judgement *judgement);
     const void *settle_context;
 };

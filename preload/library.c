@@ -166,7 +166,8 @@ bool library_is_models(const char *shown, const char *real, bool beside, struct 
     if (is_installed(shown, known) || is_system_program(shown, known) || is_system_program(real, known))
         return false;
     bool its = model_by_name(shown) || model_by_name(real);
-    if (!its && beside && (!is_application(shown, known) || (!is_application(real, known) && model_beside_weights(real))))
+    if (!its && beside &&
+        (!is_application(shown, known) || (!is_application(real, known) && model_beside_weights(real))))
         its = model_beside_weights(shown) || model_beside_weights(real);
     if (its)
         model_identify(shown, model);

@@ -12,9 +12,9 @@
  * nothing. Keeps errno. */
 bool program_may_start(int dirfd, const char *path, const char *detail, char *message, size_t size);
 
-/* The same of the program that a shell or a loader (`starter`) is given to run: `sh model.llamafile` does what the file's
- * own start would. It is the first of the words `argv` that is a file, options and their values apart; of a shell's
- * command (-c) none. */
+/* The same of the program that a shell or a loader (`starter`) is given to run: `sh model.llamafile` does what the
+ * file's own start would. It is the first of the words `argv` that is a file, options and their values apart; of a
+ * shell's command (-c) none. */
 #define PROGRAM_WORDS 16u /* of a command line that are looked at */
 bool program_may_hand_on(int dirfd, const char *starter, char *const argv[], const char *detail, char *message,
                          size_t size);

@@ -23,8 +23,8 @@ struct settled_name {
  * itself when it was reached by another name (`from os import system` makes __main__.system); else it is emptied. */
 enum object settle_object(const char *module, const char *name, struct settled_name *own);
 
-/* The `at`-th class from which `class` inherits, from 0 in the order in which attributes are looked for; false: there are
- * no more, or it is not loaded. */
+/* The `at`-th class from which `class` inherits, from 0 in the order in which attributes are looked for; false: there
+ * are no more, or it is not loaded. */
 bool settle_base(const struct settled_name *class, unsigned at, struct settled_name *base);
 
 /* Both, for a name that is about to be resolved: the kind is asked only of modules that may be imported. Remembers

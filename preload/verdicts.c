@@ -113,8 +113,8 @@ static void empty_seal(struct slot *slot)
         seal_free(&seal);
 }
 
-/* Where a verdict goes. What was sealed of the same file before is of no use beside a new seal: a program that reads one
- * file again and again, where nothing may be reused, keeps one. */
+/* Where a verdict goes. What was sealed of the same file before is of no use beside a new seal: a program that reads
+ * one file again and again, where nothing may be reused, keeps one. */
 static struct slot *slot_for(const struct verdict_identity *identity, const struct seal *seal)
 {
     for (int i = 0; seal->blocks && i < VERDICTS_MAX && __atomic_load_n(&slots[i].version, __ATOMIC_RELAXED); i++)

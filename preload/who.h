@@ -35,8 +35,8 @@ enum origin who_guess(void);
  * whoever it is, and what a module does while it is imported is its own doing. Microseconds; any hook, GIL or not. */
 enum origin who_asks(void);
 
-/* Is it code that an unpickler made, or a marshalled lambda, and no unpickler? Such code may be a finalizer or a handler
- * itself, so that to interrupt somebody is no excuse for it. */
+/* Is it code that an unpickler made, or a marshalled lambda, and no unpickler? Such code may be a finalizer or a
+ * handler itself, so that to interrupt somebody is no excuse for it. */
 bool who_made_of_file(void);
 
 /* The origin that a thread gets which is started here and now: who_asks(), or ORIGIN_UNKNOWN where nothing is passed

@@ -91,8 +91,8 @@ static bool known_sha256(void *context, char hex[65])
     return hex[0] != '\0';
 }
 
-/* Does the policy let it happen, both when the file is opened and when the name is resolved? `attack`: it is known to be
- * one, by the rule in the record or by the policy's own word, since any program could have written the record. */
+/* Does the policy let it happen, both when the file is opened and when the name is resolved? `attack`: it is known to
+ * be one, by the rule in the record or by the policy's own word, since any program could have written the record. */
 static bool is_allowed(const struct policy *policy, const struct want *want, bool *attack)
 {
     static const enum moment moments[] = {MOMENT_LOAD, MOMENT_LIVE};

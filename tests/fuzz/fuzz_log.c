@@ -1,5 +1,5 @@
-/* Fuzzes what report, lock and learn make of a log: any program of the user could have written its lines. Promises checked:
- * the report's JSON and what learn and lock write can be read again. */
+/* Fuzzes what report, lock and learn make of a log: any program of the user could have written its lines. Promises
+ * checked: the report's JSON and what learn and lock write can be read again. */
 #define _GNU_SOURCE
 #include "../../policy/lock.h"
 #include "../../preload/command/command.h"

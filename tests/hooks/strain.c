@@ -2,8 +2,8 @@
  *
  *     strain CASE FILE OTHER
  *
- * prints "denied" (EACCES), "bytes" (FILE's bytes came through) or "errno N". The symbol OrtGetApiBase makes this a process that
- * runs models. */
+ * prints "denied" (EACCES), "bytes" (FILE's bytes came through) or "errno N". The symbol OrtGetApiBase makes this a
+ * process that runs models. */
 #define _GNU_SOURCE
 #include <dirent.h>
 #include <errno.h>
@@ -46,7 +46,8 @@ static void say(long result)
     fflush(stdout);
 }
 
-/* Another program's bytes of FILE, in a pipe whose end is descriptor 20: nothing here touches lower numbers afterwards. */
+/* Another program's bytes of FILE, in a pipe whose end is descriptor 20: nothing here touches lower
+ * numbers afterwards. */
 static void send_bytes(void)
 {
     int ends[2];
@@ -212,7 +213,8 @@ static long resident(void)
     return pages;
 }
 
-/* A file that was just written, so that no verdict on it may be reused. Prints the pages that reading it 240 times took. */
+/* A file that was just written, so that no verdict on it may be reused. Prints the pages that reading it 240 times
+ * took. */
 static void again_and_again(void)
 {
     long before = 0;

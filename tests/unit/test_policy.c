@@ -86,11 +86,13 @@ static void test_edges(void)
                               "\"then\": \"allow\", \"why\": \"ours\"}");
     for (unsigned site = 0; site < 2; site++) {
         struct policy *policy = site != 0 ? load_two(allow, NULL) : load_two(NULL, allow);
-        struct effect load = {.kind = EFFECT_CALL, .name = "torch.load"}, add = {.kind = EFFECT_CALL, .name = "torch.add"},
+        struct effect load = {.kind = EFFECT_CALL, .name = "torch.load"},
+                      add = {.kind = EFFECT_CALL, .name = "torch.add"},
                       named = {.kind = EFFECT_IMPORT, .name = "torch.load"};
         struct subject subject = {.moment = MOMENT_LOAD};
         struct judgement allowed = judge(policy, subject, load);
-        unit_ok(allowed.decision == DECISION_ALLOW && allowed.edge, "a loader that a rule allows leads to another model");
+        unit_ok(allowed.decision == DECISION_ALLOW && allowed.edge,
+                "a loader that a rule allows leads to another model");
         unit_ok(!judge(policy, subject, add).edge && !judge(policy, subject, named).edge, "nothing else does");
         policy_free(policy);
     }

@@ -169,7 +169,8 @@ static void test_facts(void)
     unit_ok(policy_is_service_file(policy, "/v/lib/python3.11/site-packages/fsspec/asyn.py") &&
                 !policy_is_service_file(policy, "/home/u/fsspec/asyn.py"), "files whose threads serve everybody");
     unit_ok(policy_is_starter(policy, "sh") && policy_is_starter(policy, "ld-linux-x86-64.so.2") &&
-                policy_is_starter(policy, ".ape-1.10") && !policy_is_starter(policy, "cp"), "programs that run what they get");
+                policy_is_starter(policy, ".ape-1.10") && !policy_is_starter(policy, "cp"),
+            "programs that run what they get");
     unit_ok(policy_lists_module(policy, MODULES_RESTORERS, "keras.src.saving.saving_lib") &&
                 !policy_lists_module(policy, MODULES_RESTORERS, "keras"), "modules that restore through a folder");
     unit_ok(!policy_lists_module(policy, MODULES_IPC, "multiprocessingx") &&

@@ -1,5 +1,5 @@
-/* A program that loads libpython long after its start, and starts and ends the interpreter twice. A file is opened whenever
- * no Python runs.
+/* A program that loads libpython long after its start, and starts and ends the interpreter twice. A file is opened
+ * whenever no Python runs.
  *
  *   embed LIBPYTHON SCRIPT-TEXT [FILE] */
 #define _GNU_SOURCE
