@@ -295,6 +295,41 @@ def _with_attrs(frame):
     return frame
 
 
+def matplotlib_values():
+    import datetime
+
+    import matplotlib
+    matplotlib.use("Agg")
+    import matplotlib.pyplot as plt
+    import numpy as np
+    from matplotlib.colors import BoundaryNorm, LogNorm, Normalize, TwoSlopeNorm
+    flat, (left, right) = plt.subplots(1, 2)
+    left.plot([1, 2, 3], label="line", marker="o")
+    left.bar([1, 2], [3, 4], yerr=[0.1, 0.2])
+    left.hist([1, 2, 2])
+    left.fill_between([1, 2], [1, 2])
+    left.set_xscale("log")
+    left.legend()
+    left.annotate("here", (1, 1), arrowprops={"arrowstyle": "->"})
+    left.text(1, 1, "box", bbox={"boxstyle": "round"})
+    flat.colorbar(right.imshow(np.eye(3)))
+    right.contourf(np.eye(3))
+    yield "figure", flat
+    for projection in ("3d", "polar"):
+        figure = plt.figure(layout="constrained")
+        figure.add_subplot(projection=projection).plot([1, 2], [1, 2], *([[1, 2]] if projection == "3d" else []))
+        yield f"figure_{projection}", figure
+    dates, axes = plt.subplots()
+    axes.plot([datetime.date(2020, 1, 1), datetime.date(2020, 2, 1)], [1, 2])
+    axes.twinx().scatter([datetime.date(2020, 1, 1)], [1])
+    axes.pie([1, 2])
+    axes.boxplot([1, 2, 3])
+    axes.quiver([1], [1], [1], [1])
+    yield "figure_of_dates", dates
+    yield "norms", [Normalize(0, 1), LogNorm(), BoundaryNorm([0, 1], 256), TwoSlopeNorm(0)]
+    yield "colours", [plt.get_cmap("viridis"), plt.get_cmap("jet")]
+
+
 def networkx_values():
     import networkx as nx
     club = nx.karate_club_graph()

@@ -15,7 +15,7 @@ from scenes.test_stdlib_interpreters import INTERPRETERS
 
 HERE = Path(__file__).parent
 GENERATOR = HERE / "benign_values.py"
-LIBRARIES = ("networkx", "numpy", "pandas", "scipy", "sklearn", "joblib", "torch", "torch_saved", "transformers", "peft",
+LIBRARIES = ("matplotlib", "networkx", "numpy", "pandas", "scipy", "sklearn", "joblib", "torch", "torch_saved", "transformers", "peft",
              "accelerate")
 STDLIB = ("stdlib", "stdlib_asyncio")
 

@@ -143,6 +143,10 @@ static void test_benign(const struct policy *policy)
                     decide(policy, MOMENT_LIVE, EFFECT_IMPORT, held[i]) == DECISION_ALLOW &&
                     decide(policy, MOMENT_LOAD, EFFECT_CALL, held[i]) == DECISION_DENY,
                 "%s may be held, not called", held[i]);
+    unit_ok(decide(policy, MOMENT_LIVE, EFFECT_CREATE, "matplotlib.figure.Figure") == DECISION_ALLOW &&
+                decide(policy, MOMENT_LIVE, EFFECT_IMPORT, "matplotlib.figure:Figure.savefig") == DECISION_DENY &&
+                decide(policy, MOMENT_LIVE, EFFECT_IMPORT, "matplotlib.pyplot.savefig") == DECISION_DENY,
+            "figures load, and nothing of theirs that writes");
 }
 
 static void test_aliases(const struct policy *policy)
