@@ -68,7 +68,10 @@ static bool point_take(struct json *json, uint32_t *point)
             (void)reader_skip(&json->reader, 2);
         }
     }
-    return *point < 0x110000;
+    if (*point < 0x110000)
+        return true;
+    json->reader.position = json->reader.end; /* nothing behind it is asked for again */
+    return false;
 }
 
 bool json_fill(struct json *json)
