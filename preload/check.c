@@ -370,29 +370,41 @@ static void note_plain(int fd)
         descriptor_set(fd, DESCRIPTOR_PLAIN);
 }
 
-/* What was opened for transfers around the page cache (O_DIRECT) reads whole sectors alone: the same file once more,
- * for us. */
-static long open_for_reading(int fd)
+/* The same file once more, for us. Below zero: an errno. */
+static int open_for_reading(int fd)
 {
     char link[DESCRIPTOR_LINK_SIZE];
-    return raw_openat(AT_FDCWD, descriptor_link(fd, link), O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK, 0);
+    return (int)raw_openat(AT_FDCWD, descriptor_link(fd, link), O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK, 0);
+}
+
+/* Was it opened for transfers around the page cache, so that it reads whole sectors into aligned memory alone? */
+static bool is_direct(int fd)
+{
+    long flags = raw_syscall6(SYS_fcntl, fd, F_GETFL, 0, 0, 0, 0);
+    return flags > 0 && (flags & O_DIRECT);
 }
 
 static bool check_regular(const struct opened *opened, const struct stat *status)
 {
     struct opened file = *opened;
     unsigned bid;
+    int again = -1;
     long failed = check_bid(file.fd, file.path, (uint64_t)status->st_size, &bid);
-    if (failed == -EINVAL && (file.fd = (int)open_for_reading(opened->number)) >= 0)
-        failed = check_bid(file.fd, file.path, (uint64_t)status->st_size, &bid);
+    if (failed == -EINVAL && (again = open_for_reading(file.number)) >= 0)
+        failed = check_bid(again, file.path, (uint64_t)status->st_size, &bid);
     bool may = true;
     if (!failed && bid == SCAN_BID_NONE && !check_may_be_of_model(file.path) &&
-        !(environment.lock[0] && file.path && drift_may_concern(file.path)))
+        !(environment.lock[0] && file.path && drift_may_concern(file.path))) {
         note_plain(file.number);
-    else if (!failed) /* else the program cannot read it either */
+    } else if (!failed) { /* else the program cannot read it either */
+        if (again < 0 && is_direct(file.fd))
+            again = open_for_reading(file.number);
+        if (again >= 0)
+            file.fd = again;
         may = check_candidate(&file, status, bid);
-    if (file.fd >= 0 && file.fd != file.number)
-        raw_close(file.fd);
+    }
+    if (again >= 0)
+        raw_close(again);
     return may;
 }
 
